@@ -1,0 +1,121 @@
+"""What is asked of a target, and what came back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+DEFAULT_TIMEOUT = timedelta(seconds=30)
+MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADER_COUNT = 200
+
+
+class IPVersion(StrEnum):
+    """The IP family that a probe uses."""
+
+    V4 = "4"
+    V6 = "6"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request to one target over one IP version."""
+
+    url: str
+    method: str = "GET"
+    ip_version: IPVersion = IPVersion.V4
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    timeout: timedelta = DEFAULT_TIMEOUT
+    """The total deadline: names, connection, TLS, headers and body together."""
+    max_body_bytes: int = MAX_BODY_BYTES
+    """Decoded bytes; a longer body is cut and marked."""
+    wants_certificate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long each phase of a probe took, in microseconds; None: it did not happen."""
+
+    dns_us: int | None = None
+    connect_us: int | None = None
+    tls_us: int | None = None
+    first_byte_us: int | None = None
+    """From the request sent to the first byte of the answer."""
+    transfer_us: int | None = None
+    total_us: int | None = None
+    timing_error_us: int = 0
+    """The longest stall of the measuring loop while the probe was under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server's leaf certificate says of itself, in one handshake."""
+
+    not_before: datetime
+    not_after: datetime
+    subject: str
+    issuer: str
+    names: tuple[str, ...] = ()
+    """Subject alternative names."""
+    fault: str | None = None
+    """Why it was not accepted (expired, wrong host, untrusted …); None: accepted."""
+    fault_code: int = 0
+    """OpenSSL's verification code; 0 when accepted or when only the name differs."""
+
+
+class FailureKind(StrEnum):
+    """Why a probe brought no usable answer."""
+
+    DNS = "dns"
+    """The name could not be resolved, or has no address of the IP version."""
+    CONNECT = "connect"
+    """Refused, unreachable or reset before anything was sent."""
+    TLS = "tls"
+    """The handshake failed for another reason than the certificate."""
+    CERTIFICATE = "certificate"
+    """The certificate is expired, for another host, or not trusted."""
+    TIMEOUT = "timeout"
+    """The total deadline passed."""
+    PROTOCOL = "protocol"
+    """What came was not HTTP, or broke off."""
+    TOO_LARGE = "too-large"
+    """Headers or body passed a cap before the answer could be used."""
+    REFUSED = "refused"
+    """Our own rules forbid this target: scheme, address or port."""
+    INTERNAL = "internal"
+    """Our own trouble; says nothing of the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResponse:
+    """A target answered: status, headers, body, timings and certificate."""
+
+    status_code: int
+    headers: tuple[tuple[str, str], ...] = ()
+    """In the order of arrival, names lower-cased; repeated names stay apart."""
+    body: bytes = b""
+    body_is_cut: bool = False
+    """The body was longer than the cap; what is here is its beginning."""
+    timings: Timings = Timings()
+    certificate: Certificate | None = None
+    remote_address: str | None = None
+    http_version: str | None = None
+    """"1.0", "1.1", "2" or "3"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailure:
+    """A target gave no usable answer."""
+
+    kind: FailureKind
+    message: str
+    """One sentence for the user, without control characters."""
+    timings: Timings = Timings()
+    certificate: Certificate | None = None
+    """There even when the handshake failed because of it."""
+    remote_address: str | None = None
+
+
+Outcome = ProbeResponse | ProbeFailure
