@@ -1,0 +1,165 @@
+"""The database: its engine, its transactions, and whether its schema fits.
+
+SQLite and PostgreSQL are served alike. What differs between them stands here, in
+`migrations/` and, as one `if`, in `queries/`.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from argos.errors import DatabaseError, DatabaseUnreachable
+
+log = logging.getLogger(__name__)
+
+SQLITE_BUSY_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_S = 5
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    # A result that was answered 201 must survive a power cut; costs a tenth.
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-8192",
+)
+_BEGIN = "argos_begin"
+
+
+def database_url(text: str) -> URL:
+    """The URL with the driver that Argos uses; raises DatabaseError on another kind.
+
+    Any PostgreSQL driver of an older config (`postgresql+psycopg2`) means psycopg 3.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as err:
+        raise DatabaseError("general.db.url is not a database URL.") from err
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return url.set(drivername="sqlite+pysqlite")
+    if backend in {"postgresql", "postgres"}:
+        return url.set(drivername="postgresql+psycopg")
+    raise DatabaseError(
+        f"Argos serves sqlite and postgresql, not {backend}; change general.db.url."
+    )
+
+
+class Database:
+    """One engine, and the two ways to use it: `transaction` and `reading`."""
+
+    def __init__(
+        self, url: str | URL, *, pool_size: int = 10, max_overflow: int = 20
+    ) -> None:
+        self.url = database_url(url) if isinstance(url, str) else url
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = self._make_engine(pool_size, max_overflow)
+        self._writing = self.engine.execution_options(**{_BEGIN: "IMMEDIATE"})
+        # SQLite has one writer: queueing here is fair, its own busy handler polls.
+        self._write_turn: AbstractContextManager[Any] = (
+            threading.Lock() if self.is_sqlite else nullcontext()
+        )
+
+    def _make_engine(self, pool_size: int, max_overflow: int) -> Engine:
+        sizes: dict[str, int] = {}
+        if pool_size:
+            sizes["pool_size"] = pool_size
+        if max_overflow:
+            sizes["max_overflow"] = max_overflow
+        if self.is_sqlite:
+            arguments: dict[str, Any] = {"check_same_thread": False}
+            if self.url.database in {None, "", ":memory:"}:
+                raise DatabaseError("An in-memory SQLite database keeps nothing.")
+            engine = create_engine(self.url, connect_args=arguments, **sizes)
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        return create_engine(
+            self.url,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "options": "-c timezone=UTC"
+                " -c idle_in_transaction_session_timeout=60000",
+            },
+            pool_pre_ping=True,
+            **sizes,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that may write: commits at the end, rolls back on an error."""
+        with (
+            self._write_turn,
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads, in one snapshot where the database has them."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A bare connection in a writing transaction: for migrations and bulk loads."""
+        with self._write_turn, self._writing.begin() as connection:
+            yield connection
+
+    def check_reachable(self) -> None:
+        """Raise DatabaseUnreachable, in one line that holds no password."""
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except (OperationalError, DBAPIError) as err:
+            raise DatabaseUnreachable(
+                f"Cannot open the database {self}: {_first_line(err)}"
+            ) from err
+
+    def warn_if_unsafe(self) -> None:
+        """Log a warning when PostgreSQL may forget what it acknowledged."""
+        if self.is_sqlite:
+            return
+        with self.engine.connect() as connection:
+            for name in ("fsync", "synchronous_commit", "full_page_writes"):
+                value = connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+                if value == "off":
+                    log.warning(
+                        "PostgreSQL runs with %s = off: results that were accepted "
+                        "can be lost in a crash; set it to on.",
+                        name,
+                    )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+
+def _first_line(err: DBAPIError) -> str:
+    return (str(err.orig or err).strip().splitlines() or [type(err).__name__])[0]
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver opens no transactions of its own
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get(_BEGIN, "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")

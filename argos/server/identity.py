@@ -1,0 +1,64 @@
+"""What makes a task the same task, and a task group the same group. Pure."""
+
+import hashlib
+import json
+from enum import IntFlag
+
+from argos.checks import get_registered_check
+from argos.core.probe import IPVersion, Probe
+
+KEY_BYTES = 16
+
+
+class Pool(IntFlag):
+    """What an agent must be able to do to lease a task group; one queue for each."""
+
+    ANYONE = 0
+    IPV6 = 1
+    """It reaches IPv6 targets."""
+    NEW_CHECKS = 2
+    """It knows the checks that agents of 0.10.3 do not."""
+
+
+def task_key(
+    *, url: str, method: str, request_data: str | None, check: str, expected: str,
+    ip_version: str,
+) -> bytes:  # fmt: skip
+    """The 128 bits that identify a task."""
+    return _digest(url, method, request_data, check, expected, ip_version)
+
+
+def group_key(
+    *, probe_url: str, method: str, request_data: str | None, ip_version: str
+) -> bytes:
+    """The 128 bits that identify the probe which answers a task."""
+    return _digest(probe_url, method, request_data, ip_version)
+
+
+def _digest(*parts: str | None) -> bytes:
+    # JSON keeps the parts apart, and None from "".
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(
+        text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES
+    ).digest()
+
+
+def task_group(
+    *, url: str, method: str, request_data: str | None, ip_version: str
+) -> str:
+    """The text by which agents of 0.10.3 see which tasks share a request."""
+    digest = hashlib.md5((request_data or "").encode(), usedforsecurity=False)
+    return f"{method}-{ip_version}-{url}-{digest.hexdigest()}"
+
+
+def probe_url(check: str, url: str) -> str:
+    """The URL that a check's probe asks for; raises CheckNotFound."""
+    return get_registered_check(check).prepare_probe(Probe(url=url)).url
+
+
+def required_pool(check: str, ip_version: str) -> Pool:
+    """What a task demands of an agent."""
+    pool = Pool.IPV6 if ip_version == IPVersion.V6 else Pool.ANYONE
+    if not get_registered_check(check).is_legacy:
+        pool |= Pool.NEW_CHECKS
+    return pool

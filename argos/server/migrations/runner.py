@@ -1,0 +1,152 @@
+"""Bring the schema to a revision, and tell which one it has."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from argos.errors import DatabaseError, WrongRevision
+from argos.server.database import Database
+from argos.server.migrations.legacy_time import ZONE_KEY
+
+log = logging.getLogger(__name__)
+
+LEGACY_HEAD = "f0b3ce75afa4"
+_ADVISORY_LOCK = 0x6172676F73
+_LEGACY_TABLES = frozenset({
+    *("tasks", "results", "users", "config_cache"),
+    *("jobs", "blocked_tokens", "tasks_tmp"),
+})
+
+
+def migrate(
+    database: Database, *, revision: str = "head", legacy_zone: str | None = None
+) -> str:
+    """Bring the schema to `revision`, forth or back; return what it has then.
+
+    All in one transaction, under a lock: what is cut off leaves the schema as it was.
+    `legacy_zone` names the time zone in which 0.10.3 wrote its naive moments; the
+    host's where it is not given. Raises DatabaseError.
+    """
+    database.check_reachable()
+    try:
+        with _exclusive(database) as connection:
+            _adopt_unstamped(connection)
+            return _run(connection, revision, legacy_zone)
+    except DBAPIError as err:
+        raise DatabaseError(f"The migration of {database} failed: {err.orig}") from err
+
+
+def _run(connection: Connection, revision: str, legacy_zone: str | None) -> str:
+    config = _alembic_config()
+    config.attributes["connection"] = connection
+    config.attributes[ZONE_KEY] = legacy_zone
+    chain = _chain()
+    target = chain[-1] if revision == "head" else revision
+    before = _revision_of(connection)
+    for name in (target, before):
+        if name is not None and name not in chain:
+            raise WrongRevision(_unknown_text(name))
+    if before == target:
+        return target
+    if before is not None and chain.index(target) < chain.index(before):
+        command.downgrade(config, target)
+    else:
+        command.upgrade(config, target)
+    log.info("The schema went from %s to %s.", before or "nothing", target)
+    return target
+
+
+@contextmanager
+def _exclusive(database: Database) -> Iterator[Connection]:
+    """A connection in a transaction that keeps other migrations out."""
+    with database.engine.connect() as connection:
+        if not database.is_sqlite:
+            with connection.begin():
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
+                )
+                yield connection
+            return
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        # Remaking a table drops it, which would cascade into what refers to it; the
+        # switch works only outside of a transaction.
+        raw.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]  # sqlite3's own connection
+        try:
+            with connection.execution_options(argos_begin="IMMEDIATE").begin():
+                yield connection
+        finally:
+            raw.execute("PRAGMA foreign_keys=ON")  # type: ignore[attr-defined]  # as above
+
+
+def current_revision(database: Database) -> str | None:
+    """The schema's revision; None for an empty or unstamped database."""
+    with database.engine.connect() as connection:
+        return _revision_of(connection)
+
+
+def head_revision() -> str:
+    """The revision that this version of Argos needs."""
+    return _chain()[-1]
+
+
+def check_revision(database: Database) -> None:
+    """Raise WrongRevision, saying how to mend it, unless the schema fits.
+
+    Raises DatabaseUnreachable when it cannot be told.
+    """
+    database.check_reachable()
+    present = current_revision(database)
+    if present == head_revision():
+        return
+    if present is not None and present not in _chain():
+        raise WrongRevision(_unknown_text(present))
+    state = "has no tables of Argos yet" if present is None else f"is at {present}"
+    raise WrongRevision(
+        f"The database {database} {state}, this version needs {head_revision()}: "
+        "run `argos server migrate` (or start with --migrate)."
+    )
+
+
+def _unknown_text(revision: str) -> str:
+    return (
+        f"The schema's revision {revision} is not one that this version knows: it is "
+        "either newer, then use that newer version of Argos, or older than 0.10.3, "
+        "then bring it to 0.10.3 first."
+    )
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _adopt_unstamped(connection: Connection) -> None:
+    """Recognise the complete schema that 0.10.3 makes at start without stamping it."""
+    if _revision_of(connection) is not None:
+        return
+    if set(inspect(connection).get_table_names()) >= _LEGACY_TABLES:
+        MigrationContext.configure(connection).stamp(
+            ScriptDirectory.from_config(_alembic_config()), LEGACY_HEAD
+        )
+
+
+def _chain() -> list[str]:
+    """All revisions, oldest first."""
+    script = ScriptDirectory.from_config(_alembic_config())
+    return [revision.revision for revision in script.walk_revisions()][::-1]
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    folder = str(Path(__file__).parent).replace("%", "%%")
+    config.set_main_option("script_location", folder)
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,34 @@
+"""The tables: columns, constraints and what relates them. No queries, no rules.
+
+`Task`, `Result`, `ConfigCache` and `User` are the product's contract: their names and
+columns are visible in config, pages, API and to people with `psql`. What the queue needs
+lies beside them in `Schedule`, one narrow row per task group; `Task.next_run`,
+`Task.selected_by` and `Task.selected_at` read, filter, sort and set that row.
+"""
+
+from argos.server.models.access import LoginBucket, LoginSession, User
+from argos.server.models.base import Base
+from argos.server.models.incident import Delivery, DeliveryState, Event, Incident
+from argos.server.models.system import Agent, ConfigCache, Duty, Job, JobKind
+from argos.server.models.task import Method, Result, Schedule, Task, Website
+
+__all__ = [
+    "Agent",
+    "Base",
+    "ConfigCache",
+    "Delivery",
+    "DeliveryState",
+    "Duty",
+    "Event",
+    "Incident",
+    "Job",
+    "JobKind",
+    "LoginBucket",
+    "LoginSession",
+    "Method",
+    "Result",
+    "Schedule",
+    "Task",
+    "User",
+    "Website",
+]

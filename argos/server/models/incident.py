@@ -1,0 +1,125 @@
+"""Incidents, their events, and the deliveries of notices."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from argos.core.incident import EventKind
+from argos.core.severity import Severity, Status
+from argos.server.columns import JsonDocument, UtcDateTime, text_enum
+from argos.server.models.base import SEVERITY, STATUS, Base, BigId
+from argos.server.models.task import Task
+
+
+class DeliveryState(StrEnum):
+    """How far a delivery has come."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+    """Given up: refused for good, or tried for a day."""
+
+
+class Incident(Base):
+    """The time during which a task is not ok."""
+
+    __tablename__ = "incidents"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id", ondelete="CASCADE"), index=True
+    )
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    """When the first of the failures was measured."""
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    severity: Mapped[Severity] = mapped_column(SEVERITY)
+    """The most urgent severity that was told."""
+
+    task: Mapped[Task] = relationship()
+    events: Mapped[list["Event"]] = relationship(
+        back_populates="incident", order_by="Event.seq"
+    )
+
+    # A task has at most one open incident, whatever two servers do at once.
+    __table_args__ = (
+        Index(
+            "uq_incidents_open_task_id",
+            "task_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL"),
+        ),
+    )
+
+
+class Event(Base):
+    """A change of a task's published state, numbered per task."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
+    seq: Mapped[int]
+    incident_id: Mapped[int] = mapped_column(
+        ForeignKey("incidents.id", ondelete="CASCADE"), index=True
+    )
+    kind: Mapped[EventKind] = mapped_column(text_enum(EventKind, "event_kind"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    severity: Mapped[Severity] = mapped_column(SEVERITY)
+    previous_severity: Mapped[Severity] = mapped_column(SEVERITY)
+    reason: Mapped[str]
+    status: Mapped[Status] = mapped_column(STATUS)
+    agent_id: Mapped[str | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(JsonDocument, default=dict)
+
+    incident: Mapped[Incident] = relationship(back_populates="events")
+    task: Mapped[Task] = relationship()
+    deliveries: Mapped[list["Delivery"]] = relationship(back_populates="event")
+
+    __table_args__ = (UniqueConstraint("task_id", "seq"),)
+
+
+class Delivery(Base):
+    """One notice for one recipient: waiting, sent or given up."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    event_id: Mapped[int | None] = mapped_column(
+        ForeignKey("events.id", ondelete="CASCADE"), index=True
+    )
+    notice: Mapped[dict[str, Any] | None] = mapped_column(JsonDocument)
+    """The notice itself where it is of no task's event (silent agents)."""
+    recipient: Mapped[str]
+    state: Mapped[DeliveryState] = mapped_column(
+        text_enum(DeliveryState, "delivery_state"), default=DeliveryState.WAITING
+    )
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """The next attempt or, while claimed, the claim's end."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    claimed_by: Mapped[str | None]
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None]
+    message_id: Mapped[str] = mapped_column(unique=True)
+    """The same at every attempt, so that a receiver can drop a repeat."""
+
+    event: Mapped[Event | None] = relationship(back_populates="deliveries")
+
+    # claim_deliveries takes the waiting rows in this order.
+    __table_args__ = (
+        Index(
+            "ix_deliveries_waiting",
+            "due_at",
+            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("state = 'waiting'"),
+        ),
+    )

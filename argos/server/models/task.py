@@ -1,0 +1,336 @@
+"""Websites, their tasks with the queue, and the results."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    UniqueConstraint,
+    case,
+    false,
+    select,
+    text,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from argos.checks import BaseCheck, get_registered_check
+from argos.clock import utcnow
+from argos.core.probe import IPVersion
+from argos.core.schedule import next_run as next_run_after
+from argos.core.severity import Severity, Status
+from argos.server.columns import JsonDocument, UtcDateTime, text_enum
+from argos.server.models.base import SEVERITY, STATUS, Base, BigId
+
+
+class Method(StrEnum):
+    """The HTTP methods that a website's path may ask for."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    OPTIONS = "OPTIONS"
+    CONNECT = "CONNECT"
+    TRACE = "TRACE"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+class Website(Base):
+    """A config entry: a domain, and how people call it."""
+
+    __tablename__ = "websites"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    domain: Mapped[str] = mapped_column(unique=True)
+    """As in the config, normalised: `https://example.org/`."""
+    host: Mapped[str] = mapped_column(index=True)
+    """The domain's network location: `example.org`, `example.org:8443`."""
+    name: Mapped[str | None]
+    group_name: Mapped[str | None]
+    tags: Mapped[list[str] | None] = mapped_column(JsonDocument)
+    archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Schedule(Base):
+    """One task group: its place in the queue, and its lease.
+
+    The narrow row is queue and lock in one (docs/explanations/schedule.md): `due_at` is
+    the next run or, while leased, the lease's end, so an expired lease is simply due.
+    """
+
+    __tablename__ = "schedule"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary(16), unique=True)
+    """blake2b-128 of what makes the probe: method, IP version, URL, request data."""
+    pool: Mapped[int] = mapped_column(SmallInteger, default=0)
+    """Which agents may lease it; see `argos.server.identity.Pool`."""
+    shard: Mapped[int] = mapped_column(SmallInteger, default=0)
+    frequency: Mapped[float] = mapped_column(Float(53))
+    """Minutes; the shortest of the group's tasks."""
+    timeout_s: Mapped[float] = mapped_column(Float(53), default=30.0)
+    """Total deadline of the probe, in seconds."""
+    next_run: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the upcoming, or leased, run is planned; NULL until the first run is over."""
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_no: Mapped[int] = mapped_column(Integer, default=0)
+    """The fence: grows with each lease."""
+    leased_by: Mapped[str | None]
+    """The agent that holds the lease, or held the last one."""
+    leased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """NULL when nobody holds a lease."""
+    missed_runs: Mapped[int] = mapped_column(Integer, default=0)
+    """Planned runs that never took place, since the group exists."""
+    expired_leases: Mapped[int] = mapped_column(
+        SmallInteger, default=0, server_default="0"
+    )
+    """Leases in a row that ended without a report; from the third on they last longer,
+    so that a group that kills its agents cannot delay the others."""
+
+    # lease_tasks walks one (pool, shard) from the earliest due row on.
+    __table_args__ = (
+        Index("ix_schedule_pool_shard_due_at", "pool", "shard", "due_at"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+
+class Task(Base):
+    """One check of a website."""
+
+    __tablename__ = "tasks"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    url: Mapped[str]
+    domain: Mapped[str]
+    ip_version: Mapped[IPVersion] = mapped_column(
+        text_enum(IPVersion, "ip_version_enum"),
+        default=IPVersion.V4,
+        server_default="4",
+    )
+    check: Mapped[str]
+    expected: Mapped[str]
+    frequency: Mapped[float] = mapped_column(Float(53))
+    """Minutes."""
+    recheck_delay: Mapped[float | None] = mapped_column(Float(53))
+    """Minutes."""
+    already_retried: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=false()
+    )
+    """Whether the upcoming run comes sooner than the frequency, after a failure."""
+    retry_before_notification: Mapped[int] = mapped_column(
+        default=0, server_default="0"
+    )
+    contiguous_failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    method: Mapped[Method] = mapped_column(
+        text_enum(Method, "method"), default=Method.GET, server_default="GET"
+    )
+    request_data: Mapped[str | None]
+    add_alerts_recipients: Mapped[str | None]
+    overwrite_alerts_recipients: Mapped[str | None]
+    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the newest result that counts was measured: `last_result.submitted_at`."""
+    task_group: Mapped[str] = mapped_column(default="")
+    severity: Mapped[Severity] = mapped_column(SEVERITY, default=Severity.UNKNOWN)
+    last_severity_update: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    key: Mapped[bytes] = mapped_column(LargeBinary(16), unique=True)
+    """blake2b-128 of the task's identity; see `argos.server.identity.task_key`."""
+    website_id: Mapped[int | None] = mapped_column(
+        ForeignKey("websites.id", ondelete="SET NULL"), index=True
+    )
+    group_id: Mapped[int | None] = mapped_column(
+        ForeignKey("schedule.id", ondelete="SET NULL"), index=True
+    )
+    archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Set when the config no longer names the task; its history stays."""
+    last_status: Mapped[Status | None] = mapped_column(STATUS)
+    severity_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when the severity is what it is."""
+    told_severity: Mapped[Severity] = mapped_column(
+        SEVERITY, default=Severity.OK, server_default=Severity.OK.value
+    )
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    applied_lease_no: Mapped[int] = mapped_column(
+        Integer, default=0, server_default="0"
+    )
+    """The fence of the last run that moved the state: each run moves it once."""
+    event_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+
+    schedule: Mapped[Schedule | None] = relationship(lazy="joined")
+    website: Mapped[Website | None] = relationship()
+    results: Mapped[list["Result"]] = relationship(
+        back_populates="task",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="Result.submitted_at.desc()",
+    )
+
+    __table_args__ = (
+        Index("similar_tasks", "task_group"),
+        # Pages show first what is wrong; on a healthy fleet this index is tiny.
+        Index(
+            "ix_tasks_not_ok",
+            "severity",
+            "website_id",
+            postgresql_where=text("severity <> 'ok' AND archived_at IS NULL"),
+            sqlite_where=text("severity <> 'ok' AND archived_at IS NULL"),
+        ),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    def __str__(self) -> str:
+        return f"{self.check} of {self.url} (IPv{self.ip_version})"
+
+    @hybrid_property
+    def next_run(self) -> datetime | None:
+        """When the task runs next; None until its first result."""
+        return self.schedule.next_run if self.schedule else None
+
+    @next_run.inplace.setter
+    def _set_next_run(self, moment: datetime | None) -> None:
+        schedule = self._own_schedule()
+        schedule.next_run = moment
+        if schedule.leased_at is None:
+            schedule.due_at = moment or utcnow()
+
+    @next_run.inplace.expression
+    @classmethod
+    def _next_run_expression(cls) -> ColumnElement[datetime | None]:
+        return _of_schedule(Schedule.next_run)
+
+    @hybrid_property
+    def selected_by(self) -> str | None:
+        """The agent that holds the task's lease, if any."""
+        if self.schedule is None or self.schedule.leased_at is None:
+            return None
+        return self.schedule.leased_by
+
+    @selected_by.inplace.setter
+    def _set_selected_by(self, agent_id: str | None) -> None:
+        self._own_schedule().leased_by = agent_id
+
+    @selected_by.inplace.expression
+    @classmethod
+    def _selected_by_expression(cls) -> ColumnElement[str | None]:
+        return _of_schedule(
+            case((Schedule.leased_at.is_not(None), Schedule.leased_by), else_=None)
+        )
+
+    @hybrid_property
+    def selected_at(self) -> datetime | None:
+        """When the task's present lease began, if it is leased."""
+        return self.schedule.leased_at if self.schedule else None
+
+    @selected_at.inplace.setter
+    def _set_selected_at(self, moment: datetime | None) -> None:
+        self._own_schedule().leased_at = moment
+
+    @selected_at.inplace.expression
+    @classmethod
+    def _selected_at_expression(cls) -> ColumnElement[datetime | None]:
+        return _of_schedule(Schedule.leased_at)
+
+    @property
+    def last_result(self) -> "Result | None":
+        """The newest result."""
+        return self.results[0] if self.results else None
+
+    @property
+    def status(self) -> Status | None:
+        """The status of the last result."""
+        return self.last_status
+
+    def get_check(self) -> type[BaseCheck]:
+        """The check's class; raises CheckNotFound."""
+        return get_registered_check(self.check)
+
+    def set_times_severity_and_deselect(
+        self, severity: Severity, submitted_at: datetime
+    ) -> None:
+        """Take over a result: release the lease, set severity, completion, next run."""
+        if severity is not self.severity or self.severity_since is None:
+            self.severity_since = submitted_at
+        self.severity = severity
+        self.last_severity_update = submitted_at
+        self.completed_at = submitted_at
+        schedule = self._own_schedule()
+        schedule.leased_at = None
+        rechecks = severity is not Severity.OK and self.recheck_delay is not None
+        self.already_retried = rechecks
+        schedule.next_run = schedule.due_at = next_run_after(
+            submitted_at,
+            frequency=timedelta(minutes=schedule.frequency),
+            key=schedule.key,
+            recheck_delay=timedelta(minutes=self.recheck_delay or 0)
+            if rechecks
+            else None,
+        )
+
+    def _own_schedule(self) -> Schedule:
+        if self.schedule is None:
+            raise ValueError(f"{self} has no schedule row; it is archived or not saved")
+        return self.schedule
+
+
+def _of_schedule(column: Any) -> ColumnElement[Any]:
+    return (
+        select(column)
+        .where(Schedule.id == Task.group_id)
+        .correlate(Task)
+        .scalar_subquery()
+    )
+
+
+class Result(Base):
+    """The stored outcome of one task, once."""
+
+    __tablename__ = "results"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    task_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("tasks.id", ondelete="CASCADE")
+    )
+    """On PostgreSQL without a foreign key: a trigger on `tasks` deletes its results."""
+    agent_id: Mapped[str | None]
+    submitted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it was measured, by the server's clock: lease + the agent's elapsed time."""
+    received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    status: Mapped[Status] = mapped_column(STATUS)
+    severity: Mapped[Severity] = mapped_column(SEVERITY)
+    context: Mapped[dict[str, Any]] = mapped_column(JsonDocument, default=dict)
+    is_late: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=false()
+    )
+    """Stored and counted, but came after its lease had gone to another run."""
+    dns_us: Mapped[int | None]
+    connect_us: Mapped[int | None]
+    tls_us: Mapped[int | None]
+    first_byte_us: Mapped[int | None]
+    transfer_us: Mapped[int | None]
+    total_us: Mapped[int | None]
+    timing_error_us: Mapped[int | None]
+
+    task: Mapped[Task] = relationship(back_populates="results")
+
+    __table_args__ = (
+        UniqueConstraint("task_id", "submitted_at"),
+        {"postgresql_partition_by": "RANGE (submitted_at)"},
+    )
+
+    def __str__(self) -> str:
+        return f"result {self.id} of task {self.task_id}: {self.severity}"
+
+    def set_status(self, status: Status, severity: Severity) -> None:
+        """Set the final status and severity."""
+        self.status = status
+        self.severity = severity
