@@ -1,0 +1,67 @@
+"""The days into which PostgreSQL cuts `results`: made ahead, dropped whole."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+DAYS_AHEAD = 3
+_PREFIX = "results_"
+_DAY_FORMAT = "%Y%m%d"
+
+
+def ensure_partitions(session: Session, *, now: datetime) -> list[date]:
+    """Make the partitions of today and the next days; return those that were missing.
+
+    Strays of such a day, which the default partition caught, move into it.
+    """
+    present = set(list_partitions(session))
+    today = now.astimezone(UTC).date()
+    wanted = [today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    missing = [day for day in wanted if day not in present]
+    for day in missing:
+        _make_partition(session, day)
+    return missing
+
+
+def drop_partitions(session: Session, *, before: datetime) -> list[date]:
+    """Drop the partitions that hold nothing as late as `before`; return their days."""
+    last = before.astimezone(UTC).date()
+    outdated = [
+        day for day in list_partitions(session) if day + timedelta(days=1) <= last
+    ]
+    for day in outdated:
+        session.execute(text(f'DROP TABLE "{_name(day)}"'))
+    return outdated
+
+
+def list_partitions(session: Session) -> list[date]:
+    """The days that have a partition of their own, in order."""
+    names = session.scalars(
+        text(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = 'results'::regclass AND c.relname <> 'results_default'"
+        )
+    )
+    return sorted(
+        datetime.strptime(name, _PREFIX + _DAY_FORMAT).replace(tzinfo=UTC).date()
+        for name in names
+    )
+
+
+def _make_partition(session: Session, day: date) -> None:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    name, end = _name(day), start + timedelta(days=1)
+    bounds = f"'{start.isoformat()}' AND submitted_at < '{end.isoformat()}'"
+    for statement in (
+        f'CREATE TABLE "{name}" (LIKE results INCLUDING DEFAULTS INCLUDING STORAGE)',
+        f"WITH stray AS (DELETE FROM results_default WHERE submitted_at >= {bounds}"  # noqa: S608  # bounds are dates of ours
+        f' RETURNING *) INSERT INTO "{name}" SELECT * FROM stray',
+        f'ALTER TABLE results ATTACH PARTITION "{name}"'
+        f" FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')",
+    ):
+        session.execute(text(statement))
+
+
+def _name(day: date) -> str:
+    return _PREFIX + day.strftime(_DAY_FORMAT)
