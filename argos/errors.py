@@ -16,6 +16,7 @@ ArgosError
 │   ├── TokenRefused
 │   └── ReportRefused
 ├── MassRemovalRefused    the config would remove many tasks at once
+├── EngineError           probes cannot be made on this machine
 ├── DeliveryError         a channel could not send a notice
 └── AccessError           a login, a session or a token was refused
     ├── NotAuthenticated  a session is needed, and there is none
@@ -144,6 +145,10 @@ class TokenRefused(ServerError):
 
 class ReportRefused(ServerError):
     """The server refuses a report as a whole: too large, or not understood."""
+
+
+class EngineError(ArgosError):
+    """Probes cannot be made on this machine."""
 
 
 class DeliveryError(ArgosError):

@@ -119,6 +119,12 @@ class HeldLease(BaseModel):
     lease_no: int
 
 
+class ReleaseAnswer(BaseModel):
+    """Which leases the server took back; the others were not the agent's any more."""
+
+    group_ids: list[int]
+
+
 class SerializableException(BaseModel):
     """An error as a result's context carries it."""
 

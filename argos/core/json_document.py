@@ -117,7 +117,7 @@ def _integer(digits: str) -> int | Decimal:
 
 def _is_too_deep(document: Any) -> bool:
     level = [document]
-    for _ in range(MAX_JSON_DEPTH + 1):
+    for _ in range(MAX_JSON_DEPTH):
         level = [
             child
             for node in level

@@ -82,7 +82,7 @@ def cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     note = f"… ({len(text)} characters)"
-    return text[: max(0, limit - len(note))] + note
+    return (text[: max(0, limit - len(note))] + note)[:limit]
 
 
 def decode_body(body: bytes, content_type: str | None) -> str:

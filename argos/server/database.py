@@ -5,6 +5,7 @@ SQLite and PostgreSQL are served alike. What differs between them stands here, i
 """
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,7 +13,13 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    TimeoutError as PoolTimeout,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -98,6 +105,7 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """A session that may write: commits at the end, rolls back on an error."""
         with (
+            self._translating_errors(),
             self._write_turn,
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
@@ -107,14 +115,37 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only reads, in one snapshot where the database has them."""
-        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+        with (
+            self._translating_errors(),
+            Session(self.engine, expire_on_commit=False, autoflush=False) as session,
+        ):
             yield session
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A bare connection in a writing transaction: for migrations and bulk loads."""
-        with self._write_turn, self._writing.begin() as connection:
+        with (
+            self._translating_errors(),
+            self._write_turn,
+            self._writing.begin() as connection,
+        ):
             yield connection
+
+    @contextmanager
+    def _translating_errors(self) -> Iterator[None]:
+        """Raise DatabaseUnreachable for what may go well at the next attempt."""
+        try:
+            yield
+        except (OperationalError, InterfaceError) as err:
+            if getattr(err.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+                raise  # a wrong statement, or no such table
+            raise DatabaseUnreachable(
+                f"The database {self} does not answer: {_first_line(err)}"
+            ) from err
+        except PoolTimeout as err:
+            raise DatabaseUnreachable(
+                f"All connections to the database {self} are in use."
+            ) from err
 
     def check_reachable(self) -> None:
         """Raise DatabaseUnreachable, in one line that holds no password."""

@@ -146,23 +146,27 @@ class _Expansion:
             ip_version=ip_version,
         )
         for wanted in path.checks:
-            identity = {
-                "url": url,
-                "method": path.method,
-                "request_data": path.request_data,
-                "check": wanted.check,
-                "expected": wanted.expected,
-                "ip_version": ip_version,
-            }
-            key = task_key(**identity)
+            key = task_key(
+                url=url,
+                method=path.method,
+                request_data=path.request_data,
+                check=wanted.check,
+                expected=wanted.expected,
+                ip_version=ip_version,
+            )
             if key in self._tasks:
                 continue
             group_key_ = self._add_group(website, url, path, wanted.check, ip_version)
             self._tasks[key] = WantedTask(
                 key=key,
+                url=url,
+                method=path.method,
+                request_data=path.request_data,
+                check=wanted.check,
+                expected=wanted.expected,
+                ip_version=ip_version,
                 task_group=group,
                 attributes=self._attributes(website, group_key_),
-                **identity,
             )
 
     def _add_group(

@@ -1,5 +1,7 @@
 """The tables that the foundation revision makes and drops."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -224,7 +226,7 @@ def rebuild_results() -> None:
         )
 
 
-def _result_columns() -> list[sa.Column[object]]:
+def _result_columns() -> list[sa.Column[Any]]:
     return [
         sa.Column("agent_id", sa.String()),
         sa.Column("submitted_at", moment, nullable=False),

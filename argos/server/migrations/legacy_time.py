@@ -1,6 +1,7 @@
 """Moments as 0.10.3 stores them: naive, in the time zone of the server's host."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -88,11 +89,15 @@ def convert_to_naive(table: str, *columns: str) -> None:
 
 
 def _rewrite_in_sqlite(
-    table: str, columns: tuple[str, ...], name: str, function: object, zone: str
+    table: str,
+    columns: tuple[str, ...],
+    name: str,
+    function: Callable[..., object],
+    zone: str,
 ) -> None:
     raw = op.get_bind().connection.dbapi_connection
     assert raw is not None
-    raw.create_function(  # type: ignore[attr-defined]  # sqlite3's own connection
+    raw.create_function(
         name, 1, lambda value: function(value, zone), deterministic=True
     )
     for column in columns:

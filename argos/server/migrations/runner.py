@@ -79,12 +79,12 @@ def _exclusive(database: Database) -> Iterator[Connection]:
         assert raw is not None
         # Remaking a table drops it, which would cascade into what refers to it; the
         # switch works only outside of a transaction.
-        raw.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]  # sqlite3's own connection
+        raw.execute("PRAGMA foreign_keys=OFF")
         try:
             with connection.execution_options(argos_begin="IMMEDIATE").begin():
                 yield connection
         finally:
-            raw.execute("PRAGMA foreign_keys=ON")  # type: ignore[attr-defined]  # as above
+            raw.execute("PRAGMA foreign_keys=ON")
 
 
 def current_revision(database: Database) -> str | None:

@@ -1,6 +1,7 @@
 """What reconcile reads and writes: websites, task groups and tasks, set by set."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -30,6 +31,14 @@ from argos.server.plan import (
 CHUNK_ROWS = 2_000
 _RECONCILE_LOCK = 0x6172676F74
 _Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where tasks belong: the ids of websites by domain, of task groups by key."""
+
+    website_ids: Mapping[str, int]
+    group_ids: Mapping[bytes, int]
 
 
 def lock_reconcile(session: Session) -> None:
@@ -73,12 +82,16 @@ def list_present_tasks(session: Session) -> dict[bytes, PresentTask]:
             Task.retry_before_notification,
             Task.add_alerts_recipients,
             Task.overwrite_alerts_recipients,
-            Schedule.key,
+            func.coalesce(Schedule.key, b""),
         ).outerjoin(Schedule, Schedule.id == Task.group_id)
     )
     return {
-        key: PresentTask(id_, archived, TaskAttributes(*attributes, group or b""))
-        for key, id_, archived, *attributes, group in rows
+        key: PresentTask(
+            id_,
+            is_archived,
+            TaskAttributes(*attributes),
+        )
+        for key, id_, is_archived, *attributes in rows
     }
 
 
@@ -209,8 +222,7 @@ def add_tasks(
     session: Session,
     tasks: Iterable[WantedTask],
     *,
-    website_ids: Mapping[str, int],
-    group_ids: Mapping[bytes, int],
+    places: Places,
 ) -> None:
     """Insert new tasks: severity unknown, never run."""
     rows = [
@@ -225,7 +237,7 @@ def add_tasks(
             "task_group": task.task_group,
             "severity": Severity.UNKNOWN,
         }
-        | _attribute_row(task.attributes, website_ids, group_ids)
+        | _attribute_row(task.attributes, places)
         for task in tasks
     ]
     _insert(session, Task, rows)
@@ -235,16 +247,14 @@ def update_tasks(
     session: Session,
     tasks: Iterable[tuple[int, WantedTask]],
     *,
-    website_ids: Mapping[str, int],
-    group_ids: Mapping[bytes, int],
+    places: Places,
 ) -> None:
     """Give tasks their changed attributes, and archived ones their place back."""
     _update_by_id(
         session,
         Task,
         [
-            _attribute_row(task.attributes, website_ids, group_ids)
-            | {"id": id_, "archived_at": None}
+            _attribute_row(task.attributes, places) | {"id": id_, "archived_at": None}
             for id_, task in tasks
         ],
     )
@@ -252,8 +262,7 @@ def update_tasks(
 
 def _attribute_row(
     attributes: TaskAttributes,
-    website_ids: Mapping[str, int],
-    group_ids: Mapping[bytes, int],
+    places: Places,
 ) -> dict[str, Any]:
     return {
         "domain": attributes.domain,
@@ -262,8 +271,8 @@ def _attribute_row(
         "retry_before_notification": attributes.retry_before_notification,
         "add_alerts_recipients": attributes.add_alerts_recipients,
         "overwrite_alerts_recipients": attributes.overwrite_alerts_recipients,
-        "website_id": website_ids[attributes.domain],
-        "group_id": group_ids[attributes.group_key],
+        "website_id": places.website_ids[attributes.domain],
+        "group_id": places.group_ids[attributes.group_key],
     }
 
 

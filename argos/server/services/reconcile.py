@@ -92,11 +92,12 @@ def _apply(
     before = active(present.values())
     if not allow_mass_removal and is_mass_removal(len(plan.archive), before):
         raise MassRemovalRefused(len(plan.archive), before)
-    website_ids = sync.sync_websites(session, wanted.websites, now=now)
-    group_ids = sync.sync_groups(session, wanted.groups, now=now)
-    ids = {"website_ids": website_ids, "group_ids": group_ids}
-    sync.add_tasks(session, plan.add, **ids)
-    sync.update_tasks(session, [*plan.update, *plan.restore], **ids)
+    places = sync.Places(
+        website_ids=sync.sync_websites(session, wanted.websites, now=now),
+        group_ids=sync.sync_groups(session, wanted.groups, now=now),
+    )
+    sync.add_tasks(session, plan.add, places=places)
+    sync.update_tasks(session, [*plan.update, *plan.restore], places=places)
     sync.archive_tasks(session, plan.archive, now=now)
     sync.drop_idle_groups(session)
     return Counts(
