@@ -4,13 +4,23 @@ import logging
 import re
 
 _SECRET = re.compile(
-    r"(?i)(bearer\s+|token=|password=|passwd=|secret=|://[^:/@\s]+:)([^\s&@\"']+)"
+    r"(?i)(?:(bearer\s+|token=|password=|passwd=|secret=)[^\s&@\"']+"
+    # The password of a URL; what is followed by no "@" is a port.
+    r"|(://[^:/@\s]+:)[^\s/@\"']+(?=@))"
 )
+
+_CHATTY = (
+    "httpx2",
+    "httpcore2",
+    "alembic.runtime.plugins",
+    "alembic.runtime.migration",
+)
+"""Libraries whose INFO is nobody's news."""
 
 
 def redact(text: str) -> str:
     """The text with what looks like a secret blotted out."""
-    return _SECRET.sub(r"\1***", text)
+    return _SECRET.sub(r"\1\2***", text)
 
 
 class RedactingFormatter(logging.Formatter):
@@ -28,3 +38,6 @@ def configure_logging(level: str = "INFO", *, timestamps: bool = False) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(layout))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level.upper() == "INFO":
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
