@@ -15,7 +15,7 @@ _TOKEN = re.compile(
       (?P<escape> {_ESCAPE} )
     | (?P<set> \[ \^? \]? (?: \\. | [^\]\\] )* \] )
     | (?P<end> \$ )
-    | (?P<repeat> \{{ ,[0-9]* \}} )
+    | (?P<repeat> \{{ (?: ,[0-9]* | [0-9]+ (?: ,[0-9]* )? ) \}} )
     | (?P<plain> . )
     """,
     re.VERBOSE | re.DOTALL,
@@ -50,6 +50,8 @@ _WIDE = {
 }
 _COMPLEMENT = {"D": "d", "W": "w", "S": "s"}
 _ANYTHING = r"\x00-\x{10ffff}"
+_LONGEST_COUNT = 10
+"""Digits of a repetition's count; more of them are too many in any case."""
 _CONTROLS = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 
 
@@ -74,6 +76,29 @@ def to_re2(pattern: str, flags: int, *, is_wide: bool) -> str | None:
         return None
 
 
+def expanded_size(pattern: str) -> int:
+    """How many parts a pattern has once its repetitions are written out.
+
+    An engine that does write them out needs gigabytes for `((a{1000}){1000}){1000}`.
+    """
+    sizes = [0]
+    last = 0
+    for token in _TOKEN.finditer(pattern):
+        if token.lastgroup == "repeat":
+            least = token[0].strip("{}").partition(",")[0]
+            times = max(1, int(least[:_LONGEST_COUNT] or 0))
+            sizes[-1] += last * (times - 1)
+            last *= times
+            continue
+        last = 1
+        if token[0] == "(":
+            sizes.append(0)
+        elif token[0] == ")" and len(sizes) > 1:
+            last += sizes.pop()
+        sizes[-1] += last
+    return sum(sizes)
+
+
 def _rewrite(
     token: re.Match[str], pattern: str, is_wide: bool, *, is_multiline: bool
 ) -> str:
@@ -83,7 +108,7 @@ def _rewrite(
         case "set":
             return _set(token[0], is_wide)
         case "repeat":
-            return token[0].replace("{", "{0")
+            return token[0].replace("{,", "{0,")
         case "end" if not is_multiline:
             # RE2's $ does not look past a final newline, so ours takes it along; that
             # is the same only if nothing comes after.
@@ -96,7 +121,7 @@ def _rewrite(
 
 def _escape(escape: str, is_wide: bool) -> str:
     letter = escape[1]
-    if letter == "Z":
+    if letter in "Zz":
         return r"\z"
     if letter == "A" or (letter in "bB" and not is_wide):
         return escape
