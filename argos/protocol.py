@@ -115,8 +115,8 @@ class ReportAnswer(BaseModel):
 class HeldLease(BaseModel):
     """A lease that an agent hands back, unused."""
 
-    group_id: int
-    lease_no: int
+    group_id: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    lease_no: Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class ReleaseAnswer(BaseModel):

@@ -1,0 +1,203 @@
+"""The config file: its sections, their keys and defaults."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from argos.core.probe import DEFAULT_TIMEOUT
+from argos.core.severity import Severity
+from argos.schemas.channel import GotifySettings, MailSettings, Section
+from argos.schemas.duration import Duration, OptionalDuration, Timeout
+from argos.schemas.fields import BaseURL, DatabaseURL, RootPath, Secret, Text, at_least
+from argos.schemas.node import BrokenNode, ListNode, MappingNode, Node, ScalarNode
+from argos.schemas.reader import ReadBy, list_reader, locate, model_reader
+from argos.schemas.reading import Reading
+from argos.schemas.recipient import Recipients
+from argos.schemas.threshold import Thresholds
+from argos.schemas.website import Website, read_website
+
+EXAMPLE_COOKIE_SECRETS = frozenset({"foo_bar_baz"})
+"""They stand in example configs, and are thus no secrets."""
+
+
+class Environment(StrEnum):
+    """What an installation is for."""
+
+    DEV = "dev"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class UnauthenticatedAccess(StrEnum):
+    """What visitors may see."""
+
+    DASHBOARD = "dashboard"
+    """The counters."""
+    ALL = "all"
+    """Every page; nobody needs to log in."""
+
+
+class DatabaseSettings(Section):
+    """Where everything is stored."""
+
+    url: DatabaseURL
+    """As SQLAlchemy writes it."""
+    pool_size: Annotated[int, Field(ge=0)] = 10
+    """0 leaves the library's default."""
+    max_overflow: Annotated[int, Field(ge=-1)] = 20
+    """0 leaves the library's default; -1 sets no limit."""
+
+
+class LDAPSettings(Section):
+    """The directory that knows the users."""
+
+    uri: Text
+    user_tree: Text
+    bind_dn: Text | None = None
+    bind_pwd: Secret | None = None
+    user_attr: Text
+    user_filter: Text | None = None
+
+
+class Alerts(Section):
+    """Who hears of which severity."""
+
+    ok: Recipients
+    warning: Recipients
+    critical: Recipients
+    unknown: Recipients
+    no_agent: Recipients
+    """Who hears that no agent has been seen for a while."""
+
+    @property
+    def by_severity(self) -> Mapping[Severity, tuple[str, ...]]:
+        """The recipients of each severity."""
+        return {severity: getattr(self, severity) for severity in Severity}
+
+
+class General(Section):
+    """What holds for the whole installation, and what websites inherit."""
+
+    db: DatabaseSettings
+    env: Environment = Environment.PRODUCTION
+    cookie_secret: Secret
+    session_duration: Duration = timedelta(days=7)
+    remember_me_duration: OptionalDuration = None
+    """None: the login page does not offer it."""
+    unauthenticated_access: UnauthenticatedAccess | None = None
+    ldap: LDAPSettings | None = None
+    frequency: Duration
+    recheck_delay: OptionalDuration = None
+    retry_before_notification: Annotated[int, Field(ge=0)] = 0
+    timeout: Timeout = DEFAULT_TIMEOUT
+    """The total deadline of a probe."""
+    ipv4: bool = True
+    ipv6: bool = True
+    root_path: RootPath = ""
+    base_url: BaseURL | None = None
+    """Where users reach Argos, without a slash at the end; for links in notices."""
+    alerts: Alerts
+    mail: MailSettings | None = None
+    gotify: Annotated[
+        tuple[GotifySettings, ...] | None, AfterValidator(lambda found: found or None)
+    ] = None
+    apprise: Mapping[str, tuple[Secret, ...]] | None = None
+    """Groups of Apprise URLs."""
+    allow_includes_from: tuple[Path, ...] = ()
+    """Folders outside the config's own from which it may include."""
+
+
+class Service(Section):
+    """What agents need."""
+
+    secrets: tuple[Secret, ...]
+    """Tokens that any agent may use."""
+
+
+class SSL(Section):
+    """How certificates are judged."""
+
+    thresholds: Thresholds
+    invalid: Severity = Severity.CRITICAL
+    """The severity of an expired, mismatching or untrusted certificate."""
+
+
+class RecurringTasks(Section):
+    """The housework."""
+
+    max_results_age: Duration
+    max_lock_seconds: Annotated[int, at_least(61, otherwise=100)]
+    time_without_agent: Annotated[int, at_least(1, otherwise=5)]
+    """Minutes."""
+
+
+def _read_general(node: Node, reading: Reading) -> General:
+    if isinstance(node, MappingNode):
+        reading.recipients = _known_recipients(node)
+    general: General = model_reader(General)(node, reading)
+    reading.ip_versions = general.ipv4, general.ipv6
+    if general.cookie_secret.get_secret_value() in EXAMPLE_COOKIE_SECRETS:
+        reading.warn(
+            locate(node, ("cookie_secret",)),
+            "This `cookie_secret` stands in examples: everybody knows it",
+        )
+    return general
+
+
+def _known_recipients(general: MappingNode) -> frozenset[str] | None:
+    """Whom alerts can reach; None when that cannot be told."""
+    known = {"local"}
+    known.update(name for name in ("mail", "gotify") if _is_filled(general.get(name)))
+    groups = general.get("apprise")
+    if isinstance(groups, BrokenNode):
+        return None
+    if isinstance(groups, MappingNode):
+        known.update(f"apprise:{key.value}" for key in groups.keys)
+    return frozenset(known)
+
+
+def _is_filled(node: Node | None) -> bool:
+    match node:
+        case None | ScalarNode(value=None):
+            return False
+        case ListNode(items=items):
+            return bool(items)
+    return True
+
+
+class Config(Section):
+    """Everything that the user configures."""
+
+    general: Annotated[General, ReadBy(_read_general)]
+    service: Service
+    ssl: SSL
+    recurring_tasks: RecurringTasks
+    websites: Annotated[
+        tuple[Website, ...], ReadBy(list_reader(read_website, "a website"))
+    ]
+
+
+_SECTIONS = list(Config.model_fields)
+
+
+def build_config(node: Node, reading: Reading) -> Config:
+    """The reader of whole configs; raises Refused.
+
+    Websites come last, for they are read in the light of the general settings.
+    """
+    if isinstance(node, MappingNode):
+        pairs = sorted(node.pairs(), key=lambda pair: _position(pair[0]))
+        node = MappingNode(
+            [key for key, _ in pairs], [value for _, value in pairs], node.place
+        )
+    config: Config = model_reader(Config)(node, reading)
+    return config
+
+
+def _position(key: ScalarNode) -> int:
+    name = str(key.value)
+    return _SECTIONS.index(name) if name in _SECTIONS else len(_SECTIONS)

@@ -1,0 +1,97 @@
+"""Types of config values: texts, addresses, secrets and corrected numbers."""
+
+import re
+from email.utils import parseaddr
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr
+from pydantic.type_adapter import TypeAdapter
+
+from argos.schemas.node import Node, ScalarNode
+from argos.schemas.reader import ReadBy, read_raw, wrong_shape
+from argos.schemas.reading import Reading
+from argos.schemas.wording import show
+
+_EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"]+@[^\s@<>()\[\],;:\\\"]+")
+_DATABASE_URL = re.compile(r"(?P<engine>sqlite|postgresql)(\+(?P<driver>\w+))?://.+")
+_DRIVERS = {
+    "sqlite": {None, "pysqlite"},
+    "postgresql": {None, "psycopg", "psycopg2"},
+}
+_http_url = TypeAdapter(HttpUrl)
+
+
+def normalise_url(text: object) -> str:
+    """An http or https URL as 0.10.3 stores it: host in lower case, punycode, a path.
+
+    The text is a part of a task's identity.
+    """
+    return str(_http_url.validate_python(text))
+
+
+def _check_text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character; a database cannot store it")
+    return text
+
+
+def _check_email(text: str) -> str:
+    address = parseaddr(text)[1]
+    if not _EMAIL.fullmatch(address) or not text.isprintable():
+        raise ValueError(f"must be an e-mail address, not {show(text)}")
+    return address
+
+
+def _check_database_url(url: SecretStr) -> SecretStr:
+    match = _DATABASE_URL.fullmatch(url.get_secret_value())
+    if match is None or match["driver"] not in _DRIVERS[match["engine"]]:
+        raise ValueError(
+            "must begin with sqlite:/// or postgresql://: Argos serves sqlite and "
+            "postgresql"
+        )
+    return url
+
+
+def _drop_trailing_slash(text: str) -> str:
+    return text.removesuffix("/")
+
+
+def _read_secret(node: Node, reading: Reading) -> Any:
+    if not isinstance(node, ScalarNode):
+        raise wrong_shape(node, "a text")
+    return reading.secret(node)
+
+
+def at_least(minimum: int, otherwise: int) -> ReadBy:
+    """A number for which 0.10.3 takes another one, in silence, when it is too low."""
+
+    def read(node: Node, reading: Reading) -> Any:
+        value = read_raw(node, reading)
+        if isinstance(value, int) and value < minimum:
+            reading.warn(
+                node, f"{value:d} is too low; {otherwise} is used instead, as in 0.10.3"
+            )
+            return otherwise
+        return value
+
+    return ReadBy(read)
+
+
+def first_counts_only(first: ScalarNode, other: ScalarNode) -> str:
+    """A warning on what 0.10.3 drops in silence."""
+    return (
+        f"`{other.value}` has no effect: of a list entry only the first, "
+        f"`{first.value}`, counts; begin a new entry with `- `"
+    )
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+Name = Annotated[Text, Field(min_length=1, max_length=200)]
+HttpURL = Annotated[str, BeforeValidator(normalise_url)]
+BaseURL = Annotated[HttpURL, AfterValidator(_drop_trailing_slash)]
+RootPath = Annotated[Text, AfterValidator(_drop_trailing_slash)]
+Email = Annotated[str, AfterValidator(_check_email)]
+"""A bare address; a display name before it is dropped."""
+Secret = Annotated[SecretStr, ReadBy(_read_secret)]
+"""A text, `file:/path` to one, or `${VARIABLE}`; never shown."""
+DatabaseURL = Annotated[Secret, AfterValidator(_check_database_url)]
