@@ -1,0 +1,148 @@
+"""A leaf certificate as libcurl tells of it, and why it was not accepted.
+
+libcurl gives the whole chain, as text fields, even when the handshake failed because of
+it; so one handshake is enough for both the answer and the inspection.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from argos.core.probe import Certificate
+from argos.core.text import cut, visible
+
+MAX_NAMES = 100
+"""Subject alternative names that are kept; some certificates have thousands."""
+MAX_NAME_LENGTH = 256
+
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+
+HAS_EXPIRED = 10
+NOT_YET_VALID = 9
+# OpenSSL's verification codes (x509_vfy.h).
+_FAULTS = {
+    18: "self-signed",
+    19: "signed by an unknown authority",
+    20: "signed by an unknown authority, or an intermediate certificate is missing",
+    21: "signed by an unknown authority, or an intermediate certificate is missing",
+    7: "not signed by who it says",
+    23: "revoked",
+    24: "signed by a certificate that is not an authority's",
+    25: "at the end of too long a chain",
+    26: "not meant for websites",
+    28: "not meant for websites",
+    62: "for another host",
+    63: "for another host",
+    64: "for another host",
+    66: "of too small a key",
+    67: "signed with too small a key",
+    68: "signed with too weak a digest",
+}
+
+RawFields = list[tuple[bytes, bytes]]
+"""One certificate of libcurl's list, names and values as they came."""
+
+
+def read_certificate(fields: RawFields) -> Certificate | None:
+    """The facts of a leaf certificate; None when its dates make no sense."""
+    values = {name.lower(): value for name, value in fields}
+    not_before = _read_date(values.get(b"start date", b""))
+    not_after = _read_date(values.get(b"expire date", b""))
+    if not_before is None or not_after is None:
+        return None
+    return Certificate(
+        not_before=not_before,
+        not_after=not_after,
+        subject=_text(values.get(b"subject", b"")),
+        issuer=_text(values.get(b"issuer", b"")),
+        names=tuple(_names(values.get(b"x509v3 subject alternative name", b""))),
+    )
+
+
+def describe_fault(
+    code: int, certificate: Certificate | None, *, host: str, now: datetime
+) -> str:
+    """Why a certificate was not accepted, in a few words such as "self-signed".
+
+    `code` is OpenSSL's. The dates are looked at whatever it says, since OpenSSL stops
+    at the first fault and an expired date is the one that users can mend.
+    """
+    date_faults = list(_date_faults(certificate, now))
+    if code in {HAS_EXPIRED, NOT_YET_VALID}:
+        # The code may mean any certificate of the chain; the leaf's dates follow.
+        faults = [] if date_faults else [_chain_fault(code)]
+    elif code in _FAULTS:
+        faults = [_FAULTS[code]]
+    elif code > 1:
+        faults = [f"not accepted (OpenSSL's code {code})"]
+    else:
+        faults = [_wrong_host(certificate, host)]
+    return " and ".join(faults + date_faults)
+
+
+def _chain_fault(code: int) -> str:
+    state = "has expired" if code == HAS_EXPIRED else "is not valid yet"
+    return f"signed by an authority whose own certificate {state}"
+
+
+def _wrong_host(certificate: Certificate | None, host: str) -> str:
+    if certificate is None or not certificate.names:
+        return f"not for {host}"
+    names = ", ".join(certificate.names[:3])
+    more = len(certificate.names) - 3
+    return f"for {names}{f' and {more} more' if more > 0 else ''}, not for {host}"
+
+
+def _date_faults(certificate: Certificate | None, now: datetime) -> Iterator[str]:
+    if certificate is None:
+        return
+    if certificate.not_after < now:
+        yield f"expired {_span(now - certificate.not_after)} ago"
+    if certificate.not_before > now:
+        yield f"not valid for another {_span(certificate.not_before - now)}"
+
+
+def _span(age: timedelta) -> str:
+    if age.days == 0:
+        return "less than a day"
+    return "1 day" if age.days == 1 else f"{age.days} days"
+
+
+def _read_date(raw: bytes) -> datetime | None:
+    """OpenSSL's "Nov 23 18:18:00 2026 GMT".
+
+    Not `strptime`: that reads month names in the language of the machine.
+    """
+    try:
+        month, day, time, year, _zone = raw.decode("ascii").split()
+        hour, minute, second = time.split(":")
+        return datetime(
+            int(year),
+            _MONTHS.index(month) + 1,
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(float(second)), 59),
+            tzinfo=UTC,
+        )
+    except (ValueError, UnicodeDecodeError):
+        return None
+
+
+def _names(raw: bytes) -> Iterator[str]:
+    """DNS names and addresses; other kinds of names say nothing of a website."""
+    count = 0
+    for part in raw.split(b", "):
+        kind, _, name = part.partition(b":")
+        if kind not in {b"DNS", b"IP Address"}:
+            continue
+        yield _text(name)
+        count += 1
+        if count == MAX_NAMES:
+            return
+
+
+def _text(raw: bytes) -> str:
+    return cut(visible(raw.decode("utf-8", "replace")), MAX_NAME_LENGTH)

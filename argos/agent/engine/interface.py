@@ -1,0 +1,52 @@
+"""What every probe engine offers, and how it is set up."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from argos import VERSION
+from argos.agent.engine.address import Policy
+from argos.core.probe import Outcome, Probe
+
+DEFAULT_SLOTS = 250
+"""Probes under way per worker: at 100 to 150 KB each over HTTPS, 40 MB at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How an agent probes; the same for every probe."""
+
+    workers: int = 1
+    """Processes that probe; beside them the agent's own process needs a core's share."""
+    slots: int = DEFAULT_SLOTS
+    ca_file: str | None = None
+    """PEM file of the trusted roots; None: the ones that come with certifi."""
+    user_agent_suffix: str = ""
+    policy: Policy = field(default_factory=Policy)
+    name_servers: tuple[str, ...] = ()
+    """Such as "9.9.9.9" or "127.0.0.1:5353"; empty: those of the system."""
+
+    @property
+    def user_agent(self) -> str:
+        """How a probe names itself to websites."""
+        return f"Argos/{VERSION} (website monitor){self.user_agent_suffix}"
+
+
+class ProbeEngine(Protocol):
+    """Makes probes. A probe always ends in an outcome, whatever the target does."""
+
+    @property
+    def name(self) -> str:
+        """Which library does the work, for logs and pages."""
+
+    @property
+    def capacity(self) -> int:
+        """How many probes may be under way at once; more of them wait their turn."""
+
+    async def start(self) -> None:
+        """Make ready. Raises EngineError, saying what is missing."""
+
+    async def probe(self, probe: Probe) -> Outcome:
+        """Make one probe; its deadline counts from when it gets a slot."""
+
+    async def close(self) -> None:
+        """Stop; probes still under way end as failures of kind `internal`."""

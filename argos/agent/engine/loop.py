@@ -1,0 +1,123 @@
+"""The loop of a probe worker: libcurl, the resolver and the agent on one poller."""
+
+from collections.abc import Callable
+
+from argos.agent.engine.driver import Driver
+from argos.agent.engine.interface import EngineSettings
+from argos.agent.engine.lifecycle import Lifecycle
+from argos.agent.engine.pipe import Pipe
+from argos.agent.engine.poller import Poller
+from argos.agent.engine.resolver import Resolver
+from argos.agent.engine.timing import StallLog
+from argos.agent.engine.wire import outcome_to_item, probe_from_item
+from argos.clock import Clock
+from argos.core.probe import Outcome, ProbeResponse
+
+MAX_BACKLOG = 32 * 1024 * 1024
+"""Outcomes that the agent has not taken yet; beyond it, no probe is begun."""
+
+_IDLE_INTERVAL = 20.0
+_HEARTBEAT_INTERVAL = 1.0
+_OUTCOME_SIZE = 1024
+
+Handler = Callable[[int, int], None]
+
+
+class ProbeLoop:
+    """Takes probes from the pipe, makes them, and puts their outcomes back."""
+
+    def __init__(
+        self,
+        pipe: Pipe,
+        settings: EngineSettings,
+        *,
+        ca_file: str,
+        clock: Clock,
+        poller: Poller,
+        heartbeat: Callable[[], object],
+    ) -> None:
+        self._pipe = pipe
+        self._clock = clock
+        self._poller = poller
+        self._heartbeat = heartbeat
+        self._beat_at = clock.monotonic()
+        self._handlers: dict[int, Handler] = {}
+        self._stalls = StallLog(clock)
+        self._resolver = Resolver(
+            self._watch, clock, name_servers=settings.name_servers
+        )
+        self._lifecycle = Lifecycle(
+            settings,
+            clock=clock,
+            stalls=self._stalls,
+            resolver=self._resolver,
+            report=self._report,
+        )
+        self._driver = Driver(
+            poller, clock, ca_file=ca_file, when_done=self._lifecycle.on_done
+        )
+        self._lifecycle.driver = self._driver
+
+    def run(self) -> None:
+        """Go on until the agent closes the pipe."""
+        self._pipe.flush()
+        self._watch(self._pipe.fileno(), self._pipe.wants, self._on_pipe)
+        try:
+            while self._pipe.is_open:
+                self._turn()
+        finally:
+            self._driver.close()
+            self._resolver.close()
+            self._poller.close()
+
+    def _turn(self) -> None:
+        slept_at = self._clock.monotonic()
+        patience = self._patience(slept_at)
+        events = self._poller.poll(patience)
+        now = self._clock.monotonic()
+        self._stalls.begin(now)
+        # Woken late by nothing but the time: the machine had no CPU for us.
+        overslept = 0.0 if events else max(0.0, now - slept_at - patience)
+        handlers = self._handlers
+        process = self._driver.process
+        for fd, ready in events:
+            handlers.get(fd, process)(fd, ready)
+        self._driver.process_timers(now)
+        self._resolver.process_timeouts()
+        self._lifecycle.process_lookups(now)
+        self._driver.collect()
+        if self._pipe.backlog < MAX_BACKLOG:
+            self._lifecycle.admit()
+        self._pipe.flush()
+        self._poller.watch(self._pipe.fileno(), self._pipe.wants)
+        now = self._clock.monotonic()
+        self._stalls.end(now, overslept=overslept)
+        if now - self._beat_at > _HEARTBEAT_INTERVAL:
+            self._beat_at = now
+            self._heartbeat()
+
+    def _patience(self, now: float) -> float:
+        times = (
+            self._driver.patience(now),
+            self._lifecycle.patience(now),
+            self._resolver.patience(),
+        )
+        return min((time for time in times if time is not None), default=_IDLE_INTERVAL)
+
+    def _watch(self, fd: int, mask: int, process: Handler) -> None:
+        self._poller.watch(fd, mask)
+        if mask:
+            self._handlers[fd] = process
+        else:
+            self._handlers.pop(fd, None)
+
+    def _on_pipe(self, _fd: int, _ready: int) -> None:
+        for item in self._pipe.receive():
+            if len(item) == 1:
+                self._lifecycle.cancel(*item)
+            else:
+                self._lifecycle.take_in(*probe_from_item(item))
+
+    def _report(self, number: int, outcome: Outcome) -> None:
+        size = len(outcome.body) if isinstance(outcome, ProbeResponse) else 0
+        self._pipe.put(outcome_to_item(number, outcome), size=size + _OUTCOME_SIZE)

@@ -1,0 +1,163 @@
+"""From a transfer that libcurl has done with to its outcome."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import pycurl
+
+from argos.agent.engine.body import BodyError, decode_body, encodings_of
+from argos.agent.engine.certificate import describe_fault, fault_code, read_certificate
+from argos.agent.engine.failure import CurlCode, Progress, kind_of, message_of
+from argos.agent.engine.transfer import Transfer
+from argos.core.probe import (
+    Certificate,
+    FailureKind,
+    Outcome,
+    ProbeFailure,
+    ProbeResponse,
+    Timings,
+)
+
+_HTTP_VERSIONS = {
+    pycurl.CURL_HTTP_VERSION_1_0: "1.0",
+    pycurl.CURL_HTTP_VERSION_1_1: "1.1",
+    pycurl.CURL_HTTP_VERSION_2: "2",
+    pycurl.CURL_HTTP_VERSION_3: "3",
+}
+
+
+class Finish:
+    """What libcurl said at the end of an attempt, and its handle to ask for more."""
+
+    __slots__ = ("_curl", "_now", "code", "text", "timing_error_us", "transfer")
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        curl: pycurl.Curl,
+        code: int,
+        text: str,
+        *,
+        now: datetime,
+        timing_error_us: int,
+    ) -> None:
+        self.transfer = transfer
+        self.code = code
+        self.text = text
+        self.timing_error_us = timing_error_us
+        self._curl = curl
+        self._now = now
+
+    def outcome(self) -> Outcome:
+        """The outcome of the probe."""
+        transfer = self.transfer
+        if transfer.is_memory_full:
+            return self._failure(
+                FailureKind.INTERNAL, "The agent has no memory left for this body."
+            )
+        if transfer.header.overflow is not None:
+            return self._failure(FailureKind.TOO_LARGE, transfer.header.overflow)
+        # Our own callback ended the transfer, since it had all that was wanted.
+        is_cut = self.code == CurlCode.WRITE_ERROR and transfer.is_body_cut
+        if self.code == CurlCode.OK or is_cut:
+            return self._response()
+        if self.code == CurlCode.PEER_FAILED_VERIFICATION:
+            return self._certificate_failure()
+        return self._error()
+
+    def _response(self) -> Outcome:
+        header = self.transfer.header
+        if not header.is_complete:
+            return self._failure(FailureKind.PROTOCOL, "The headers broke off.")
+        headers = header.headers()
+        limit = self.transfer.probe.max_body_bytes
+        try:
+            body, is_cut = decode_body(self.transfer.body, encodings_of(headers), limit)
+        except BodyError as err:
+            return self._failure(FailureKind.PROTOCOL, str(err))
+        return ProbeResponse(
+            status_code=self._curl.getinfo(pycurl.RESPONSE_CODE),
+            headers=headers,
+            body=body,
+            body_is_cut=is_cut or self.transfer.is_body_cut,
+            timings=self._timings(),
+            certificate=self._certificate(),
+            remote_address=self.transfer.address,
+            http_version=_HTTP_VERSIONS.get(
+                self._curl.getinfo(pycurl.INFO_HTTP_VERSION)
+            ),
+        )
+
+    def _certificate_failure(self) -> ProbeFailure:
+        certificate = self._certificate()
+        # 1 stands for nothing in particular; libcurl looks at the name by itself.
+        code = self._curl.getinfo(pycurl.SSL_VERIFYRESULT)
+        code = fault_code(0 if code == 1 else code, certificate, now=self._now)
+        fault = describe_fault(
+            code, certificate, host=self.transfer.request.host, now=self._now
+        )
+        if certificate is not None:
+            certificate = replace(certificate, fault=fault, fault_code=code)
+        return ProbeFailure(
+            FailureKind.CERTIFICATE,
+            f"The certificate is not accepted: {fault}.",
+            timings=self._timings(),
+            certificate=certificate,
+            remote_address=self.transfer.address,
+        )
+
+    def _error(self) -> ProbeFailure:
+        transfer = self.transfer
+        progress = Progress(
+            address=transfer.address,
+            port=transfer.request.port,
+            timeout=transfer.probe.timeout.total_seconds(),
+            is_connected=self._curl.getinfo(pycurl.CONNECT_TIME_T) > 0,
+            is_request_sent=transfer.is_established,
+            has_answer_begun=transfer.header.has_begun,
+        )
+        os_error = self._curl.getinfo(pycurl.OS_ERRNO)
+        kind = kind_of(self.code, os_error, progress)
+        return self._failure(kind, message_of(kind, self.text, os_error, progress))
+
+    def _failure(self, kind: FailureKind, message: str) -> ProbeFailure:
+        return ProbeFailure(
+            kind,
+            message,
+            timings=self._timings(),
+            certificate=self._certificate(),
+            remote_address=self.transfer.address,
+        )
+
+    def _certificate(self) -> Certificate | None:
+        transfer = self.transfer
+        if not transfer.request.is_tls or not transfer.probe.wants_certificate:
+            return None
+        # As bytes: a hostile certificate's texts need not be UTF-8.
+        chain = self._curl.getinfo_raw(pycurl.INFO_CERTINFO)
+        return read_certificate(chain[0]) if chain else None
+
+    def _timings(self) -> Timings:
+        """libcurl's clocks, where they mean something.
+
+        It fills those of phases that were never reached when a transfer fails, so each
+        is taken only if something else shows that the phase was there.
+        """
+        info = self._curl.getinfo
+        transfer = self.transfer
+        total = info(pycurl.TOTAL_TIME_T)
+        connected = info(pycurl.CONNECT_TIME_T)
+        secured = info(pycurl.APPCONNECT_TIME_T)
+        sent = info(pycurl.POSTTRANSFER_TIME_T) or info(pycurl.PRETRANSFER_TIME_T)
+        begun = info(pycurl.STARTTRANSFER_TIME_T) if transfer.header.has_begun else 0
+        before = connected - info(pycurl.NAMELOOKUP_TIME_T) + transfer.earlier_us
+        return Timings(
+            dns_us=transfer.dns_us,
+            connect_us=before if connected else None,
+            tls_us=secured - connected if secured and connected else None,
+            # An answer may begin before the whole request is out.
+            first_byte_us=max(0, begun - sent) if begun else None,
+            transfer_us=total - begun if begun else None,
+            total_us=(transfer.dns_us or 0) + transfer.earlier_us + total,
+            timing_error_us=self.timing_error_us,
+        )

@@ -1,0 +1,119 @@
+"""Waiting for sockets, with as little between the loop and the kernel as there can be.
+
+The masks are libcurl's (`CURL_CSELECT_IN`, `CURL_CSELECT_OUT`).
+"""
+
+import select
+import selectors
+import sys
+from typing import Protocol
+
+READ = 1
+WRITE = 2
+
+
+class Poller(Protocol):
+    """Watches descriptors."""
+
+    def watch(self, fd: int, mask: int) -> None:
+        """Watch for READ, WRITE or both; 0: no longer."""
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        """Wait at most `timeout` seconds; each ready descriptor with its mask.
+
+        All that are ready come at once: what a short list leaves out would wait in
+        the kernel, unseen by the log of stalls.
+        """
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+
+
+if sys.platform == "linux":
+
+    class EpollPoller:
+        """Bare epoll, cheaper by a tenth of a plain check than `selectors`."""
+
+        _MAX_EVENTS = 16384
+
+        def __init__(self) -> None:
+            self._epoll = select.epoll()
+            self._masks: dict[int, int] = {}
+
+        def watch(self, fd: int, mask: int) -> None:
+            known = self._masks.get(fd, 0)
+            if mask == known:
+                return
+            events = (select.EPOLLIN if mask & READ else 0) | (
+                select.EPOLLOUT if mask & WRITE else 0
+            )
+            if not mask:
+                del self._masks[fd]
+                # Closed before it was given up: the kernel has forgotten it already.
+                try:
+                    self._epoll.unregister(fd)
+                except OSError:
+                    return
+                return
+            if known:
+                self._epoll.modify(fd, events)
+            else:
+                self._epoll.register(fd, events)
+            self._masks[fd] = mask
+
+        def poll(self, timeout: float) -> list[tuple[int, int]]:
+            # Trouble (EPOLLERR, EPOLLHUP) shows when the socket is read.
+            return [
+                (
+                    fd,
+                    (READ if events & ~select.EPOLLOUT else 0)
+                    | (WRITE if events & select.EPOLLOUT else 0),
+                )
+                for fd, events in self._epoll.poll(timeout, self._MAX_EVENTS)
+            ]
+
+        def close(self) -> None:
+            self._epoll.close()
+
+
+class SelectorPoller:
+    """The standard library's best selector, where there is no epoll."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._masks: dict[int, int] = {}
+
+    def watch(self, fd: int, mask: int) -> None:
+        known = self._masks.get(fd, 0)
+        if mask == known:
+            return
+        events = (selectors.EVENT_READ if mask & READ else 0) | (
+            selectors.EVENT_WRITE if mask & WRITE else 0
+        )
+        if not mask:
+            del self._masks[fd]
+            self._selector.unregister(fd)
+            return
+        if known:
+            self._selector.modify(fd, events)
+        else:
+            self._selector.register(fd, events)
+        self._masks[fd] = mask
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        return [
+            (
+                key.fd,
+                (READ if events & selectors.EVENT_READ else 0)
+                | (WRITE if events & selectors.EVENT_WRITE else 0),
+            )
+            for key, events in self._selector.select(timeout)
+        ]
+
+    def close(self) -> None:
+        self._selector.close()
+
+
+def make_poller() -> Poller:
+    """The best poller of this machine."""
+    return EpollPoller() if sys.platform == "linux" else SelectorPoller()
