@@ -1,0 +1,334 @@
+"""The agent's loop: lease, probe, evaluate, report, until told to stop.
+
+Slots are kept full: as soon as some are free, so many task groups are asked for. No
+group waits for another one, and none can harm another one.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from argos.agent.backoff import Backoff
+from argos.agent.client import LeaseAnswer, LeaseRequest, Server
+from argos.agent.engine.interface import ProbeEngine
+from argos.agent.probing import (
+    ProbeGroup,
+    describe_error,
+    is_quick,
+    judge_group,
+    make_result,
+    plan_probes,
+)
+from argos.agent.reporter import Reporter, RunBlocking
+from argos.checks.base import Verdict
+from argos.clock import Clock
+from argos.core.probe import FailureKind, Outcome, ProbeFailure, Timings
+from argos.errors import NotAnArgosServer, ServerError, TokenRefused
+from argos.protocol import MAX_LEASE_GROUPS, AgentResult, HeldLease, Task
+
+log = logging.getLogger(__name__)
+
+LEASE_WAIT_S = 25
+"""How long the server may hold a call for which nothing is due; proxies cut at 60."""
+LEASE_PAUSE_S = 0.1
+"""Between two leases while few slots are free, so that each call is worth it."""
+SHORT_WAIT_S = 1.0
+"""An empty answer that comes sooner was not waited for."""
+ENGINE_MARGIN_S = 5.0
+"""What an engine may take longer than a probe's deadline before it is given up."""
+CALL_GRACE_S = 0.5
+PROBE_GRACE_S = 0.75
+RELEASE_LIMIT_S = 0.5
+"""Together with the graces above: leases are back within 2 seconds of a stop."""
+REPORT_GRACE_S = 5.0
+"""For the last reports; what they do not bring home goes to the spool."""
+REFUSED_PAUSE_S = 60.0
+"""Where only a human can help: the token, or the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """How much an agent takes on, and how long it waits."""
+
+    slots: int = 100
+    """Probes under way at once."""
+    wait_s: float = 10.0
+    """Between two calls to a server that cannot hold one; the longest pause after a
+    call that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    """A probe to make under a lease, and when that lease arrived."""
+
+    group: ProbeGroup
+    received_at: float
+    """By the monotonic clock."""
+
+    @property
+    def lease(self) -> HeldLease | None:
+        task = self.group.tasks[0]
+        if task.group_id is None or task.lease_no is None:
+            return None
+        return HeldLease(group_id=task.group_id, lease_no=task.lease_no)
+
+
+class AgentLoop:
+    """Works for one server; `run` ends some time after `stop`."""
+
+    def __init__(  # noqa: PLR0913  # the seams that a simulation needs
+        self,
+        server: Server,
+        engine: ProbeEngine,
+        reporter: Reporter,
+        *,
+        clock: Clock,
+        backoff: Backoff,
+        settings: LoopSettings,
+        capabilities: Callable[[], tuple[str, ...]],
+        run_blocking: RunBlocking = asyncio.to_thread,
+    ) -> None:
+        self._server = server
+        self._engine = engine
+        self._reporter = reporter
+        self._clock = clock
+        self._backoff = backoff
+        self._settings = settings
+        self._capabilities = capabilities
+        self._run_blocking = run_blocking
+        self._pending: deque[_Assignment] = deque()
+        self._running: dict[asyncio.Task[None], _Assignment] = {}
+        self._stopping = asyncio.Event()
+        self._freed = asyncio.Event()
+        self._was_empty = True
+
+    def stop(self) -> None:
+        """Lease no more, hand back what is not done, report the rest, and end `run`."""
+        self._stopping.set()
+        self._freed.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        log.info("Running agent against %s", self._server.url)
+        reporting = asyncio.create_task(self._reporter.run())
+        try:
+            while not self._stopping.is_set():
+                await self._wait_for_slots()
+                await self._pause(await self._lease())
+            await self._wind_down()
+            self._reporter.close()
+            await asyncio.wait({reporting}, timeout=REPORT_GRACE_S)
+        finally:
+            for working in self._running:
+                working.cancel()
+            reporting.cancel()
+            await asyncio.wait({reporting})
+            await self._reporter.save()
+
+    # Leasing
+
+    async def _wait_for_slots(self) -> None:
+        """Wait for a free slot; for some more of them while the server is pressing."""
+        worthwhile = 1 if self._was_empty else max(1, self._settings.slots // 4)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEASE_PAUSE_S):
+                await self._until_free(worthwhile)
+        await self._until_free(1)
+
+    async def _until_free(self, wanted: int) -> None:
+        while self._free < wanted and not self._stopping.is_set():
+            self._freed.clear()
+            await self._freed.wait()
+
+    @property
+    def _free(self) -> int:
+        return self._settings.slots - len(self._running) - len(self._pending)
+
+    async def _lease(self) -> float:
+        """Call the server once; return the seconds to wait before the next call."""
+        asked_at = self._clock.monotonic()
+        try:
+            answer = await self._call()
+        except ServerError as err:
+            return self._note_failure(err)
+        except Exception:
+            # The loop goes on: to stop here would mean to watch nothing at all.
+            delay = self._backoff.fail(longest_s=self._settings.wait_s)
+            attempt = self._backoff.failures
+            log.exception("Retrying: attempt %d ended with: an error of ours", attempt)
+            return delay
+        if answer is None:
+            return 0.0
+        self._backoff.succeed()
+        self._reporter.meet_server(is_legacy=answer.is_legacy)
+        self._was_empty = not answer.tasks
+        if answer.tasks:
+            log.info("Received %d tasks from the server", len(answer.tasks))
+            self._accept(answer.tasks)
+            return 0.0
+        log.info("Got no tasks from the server.")
+        return self._pause_after_nothing(answer, self._clock.monotonic() - asked_at)
+
+    async def _call(self) -> LeaseAnswer | None:
+        """Ask for task groups; None when told to stop before the answer came.
+
+        A call under way gets a moment to answer even then: what it leased is handed back
+        instead of staying leased until the lease runs out.
+        """
+        if self._stopping.is_set():
+            return None
+        call = asyncio.create_task(self._server.lease(self._request()))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({call, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not call.done():
+                await asyncio.wait({call}, timeout=CALL_GRACE_S)
+            return await call if call.done() else None
+        finally:
+            call.cancel()
+            stopping.cancel()
+
+    def _request(self) -> LeaseRequest:
+        return LeaseRequest(
+            limit=min(self._free, MAX_LEASE_GROUPS),
+            wait_s=LEASE_WAIT_S,
+            slots=self._settings.slots,
+            busy=len(self._running),
+            spooled=self._reporter.waiting,
+            capabilities=self._capabilities(),
+        )
+
+    def _pause_after_nothing(self, answer: LeaseAnswer, waited_s: float) -> float:
+        if answer.is_legacy:
+            delay = self._settings.wait_s
+        elif waited_s < SHORT_WAIT_S:
+            # It had no room for one more that waits.
+            return self._backoff.fail(longest_s=self._settings.wait_s)
+        else:
+            return 0.0
+        log.info("Waiting %d seconds before next retry", round(delay))
+        return delay
+
+    def _note_failure(self, err: ServerError) -> float:
+        needs_human = isinstance(err, TokenRefused | NotAnArgosServer)
+        delay = self._backoff.fail(
+            longest_s=REFUSED_PAUSE_S if needs_human else self._settings.wait_s,
+            at_least_s=err.retry_after_s or 0.0,
+        )
+        log.error("Failed to fetch tasks: %s", err)
+        log.info("Waiting %d seconds before next retry", round(delay))
+        return delay
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    # Probing
+
+    def _accept(self, tasks: Iterable[Task]) -> None:
+        received_at = self._clock.monotonic()
+        plan = plan_probes(tasks)
+        self._reporter.add(_results(plan.hopeless, timedelta(0), None))
+        self._pending.extend(_Assignment(group, received_at) for group in plan.groups)
+        if not self._stopping.is_set():
+            self._start_pending()
+
+    def _start_pending(self) -> None:
+        while self._pending and len(self._running) < self._settings.slots:
+            assignment = self._pending.popleft()
+            working = asyncio.create_task(self._work(assignment))
+            self._running[working] = assignment
+            working.add_done_callback(self._finish)
+
+    def _finish(self, working: asyncio.Task[None]) -> None:
+        self._running.pop(working, None)
+        self._freed.set()
+        if not self._stopping.is_set():
+            self._start_pending()
+
+    async def _work(self, assignment: _Assignment) -> None:
+        """Probe and judge one group; whatever happens becomes its results."""
+        try:
+            outcome = await self._probe(assignment.group)
+            elapsed = self._elapsed(assignment)
+            verdicts = await self._judge(assignment.group, outcome, elapsed)
+            timings = outcome.timings
+        except Exception as err:
+            log.exception("Could not probe %s", assignment.group.probe.url)
+            elapsed, timings = self._elapsed(assignment), None
+            verdicts = [(task, describe_error(err)) for task in assignment.group.tasks]
+        self._reporter.add(_results(verdicts, elapsed, timings))
+
+    async def _probe(self, group: ProbeGroup) -> Outcome:
+        limit_s = group.probe.timeout.total_seconds() + ENGINE_MARGIN_S
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._engine.probe(group.probe)
+        except TimeoutError:
+            message = f"The probe did not end within {limit_s:g} seconds."
+            return ProbeFailure(FailureKind.INTERNAL, message)
+
+    async def _judge(
+        self, group: ProbeGroup, outcome: Outcome, elapsed: timedelta
+    ) -> list[tuple[Task, Verdict]]:
+        now = self._server_time(group.tasks[0], elapsed)
+        judge = partial(judge_group, group, outcome, now=now)
+        if is_quick(group, outcome):
+            return judge()
+        return await self._run_blocking(judge)
+
+    def _server_time(self, task: Task, elapsed: timedelta) -> datetime:
+        """The server's clock, where it is known: ours may be wrong."""
+        if task.leased_at is None or task.leased_at.tzinfo is None:
+            return self._clock.utcnow()
+        return task.leased_at + elapsed
+
+    def _elapsed(self, assignment: _Assignment) -> timedelta:
+        return timedelta(seconds=self._clock.monotonic() - assignment.received_at)
+
+    # Stopping
+
+    async def _wind_down(self) -> None:
+        """Give probes under way a moment; hand back the leases of what is not done."""
+        unused = list(self._pending)
+        self._pending.clear()
+        if self._running:
+            await asyncio.wait(self._running, timeout=PROBE_GRACE_S)
+        for working, assignment in self._running.items():
+            working.cancel()
+            unused.append(assignment)
+        leases = {
+            (lease.group_id, lease.lease_no): lease
+            for assignment in unused
+            if (lease := assignment.lease) is not None
+        }
+        if leases:
+            await self._release(list(leases.values()))
+
+    async def _release(self, leases: list[HeldLease]) -> None:
+        try:
+            async with asyncio.timeout(RELEASE_LIMIT_S):
+                await self._server.release(leases)
+        except (ServerError, TimeoutError) as err:
+            log.warning("Could not hand back leases, which will run out: %s", err)
+        else:
+            log.info("Handed back %d leases", len(leases))
+
+
+def _results(
+    verdicts: Iterable[tuple[Task, Verdict]],
+    elapsed: timedelta,
+    timings: Timings | None,
+) -> list[AgentResult]:
+    return [
+        make_result(task, verdict, elapsed=elapsed, timings=timings)
+        for task, verdict in verdicts
+    ]

@@ -1,0 +1,129 @@
+"""An agent, put together from its parts."""
+
+import hashlib
+import logging
+import random
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from argos.agent.backoff import Backoff
+from argos.agent.client import ClientSettings, ServerClient
+from argos.agent.engine import EngineSettings, create_engine
+from argos.agent.loop import AgentLoop, LoopSettings
+from argos.agent.reporter import Reporter
+from argos.agent.spool import Spool
+from argos.checks import get_registered_checks
+from argos.clock import system_clock
+from argos.protocol import IPV6_CAPABILITY
+
+log = logging.getLogger(__name__)
+
+_FAR_AWAY = ("2001:4860:4860::8888", 53)
+"""Some address of the IPv6 internet. Nothing is ever sent there."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """All that makes one agent differ from another."""
+
+    client: ClientSettings
+    loop: LoopSettings = field(default_factory=LoopSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    spool_folder: Path | None = None
+    """Where results wait for a server that is away; None: in memory only."""
+    has_ipv6: bool | None = None
+    """Whether to take IPv6 tasks; None: as long as there is a route."""
+
+
+class ArgosAgent:
+    """Leases tasks from one server, probes, and reports, until told to stop."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        rng = random.Random()  # noqa: S311  # only spreads retries
+        backoff = partial(Backoff, rng)
+        self._server = ServerClient(settings.client)
+        self._engine = create_engine(settings.engine)
+        self._spool = _open_spool(settings)
+        reporter = Reporter(
+            self._server, self._spool, clock=system_clock, backoff=backoff()
+        )
+        self._loop = AgentLoop(
+            self._server,
+            self._engine,
+            reporter,
+            clock=system_clock,
+            backoff=backoff(),
+            settings=settings.loop,
+            capabilities=_capabilities(settings.has_ipv6),
+        )
+
+    async def run(self) -> None:
+        """Work until stopped. Raises EngineError when probing is impossible here."""
+        try:
+            await self._engine.start()
+            await self._loop.run()
+        finally:
+            await self._engine.close()
+            await self._server.close()
+            if self._spool is not None:
+                self._spool.close()
+
+    def stop(self) -> None:
+        """Let `run` end soon: within some seconds, and with nothing lost."""
+        self._loop.stop()
+
+
+def _open_spool(settings: AgentSettings) -> Spool | None:
+    if settings.spool_folder is None:
+        return None
+    folder = settings.spool_folder / _folder_name(settings.client.url)
+    spool = Spool(folder)
+    try:
+        spool.open()
+    except OSError as err:
+        log.warning(
+            "Results will wait in memory while the server is away, since the spool"
+            " cannot be used: %s (see --spool-dir)",
+            err,
+        )
+        return None
+    if spool.waiting:
+        log.info("Found %d results in the spool %s", spool.waiting, folder)
+    return spool
+
+
+def _folder_name(url: str) -> str:
+    """A server's own folder: what was meant for one must not go to another."""
+    host = re.sub(r"[^a-z0-9.-]", "_", (urlsplit(url).hostname or "").lower())[:60]
+    return f"{host}-{hashlib.sha256(url.rstrip('/').encode()).hexdigest()[:8]}"
+
+
+def _capabilities(has_ipv6: bool | None) -> Callable[[], tuple[str, ...]]:
+    """What to announce at each lease: a network may come up after the agent."""
+    checks = tuple(
+        name for name, check in get_registered_checks().items() if not check.is_legacy
+    )
+
+    def capabilities() -> tuple[str, ...]:
+        if has_ipv6 if has_ipv6 is not None else has_ipv6_route():
+            return (IPV6_CAPABILITY, *checks)
+        return checks
+
+    return capabilities
+
+
+def has_ipv6_route() -> bool:
+    """Whether this machine has a way into the IPv6 internet; nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            # For UDP this only chooses a route and our own address.
+            probe.connect(_FAR_AWAY)
+            source = probe.getsockname()[0]
+    except OSError:
+        return False
+    return source != "::1" and not source.startswith("fe80:")

@@ -1,0 +1,240 @@
+"""What to ask, of which target, to answer leased tasks; and the results of the answer.
+
+Pure: no network, no clock.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from argos.checks import get_registered_check
+from argos.checks.base import Verdict
+from argos.core.probe import Outcome, Probe, ProbeFailure, Timings
+from argos.core.severity import Status
+from argos.errors import ArgosError
+from argos.protocol import MAX_CONTEXT_BYTES, AgentResult, PhaseTimings, Task
+
+LEGACY_TIMEOUT = timedelta(seconds=50)
+"""For tasks of a 0.10.3 server: its locks may end after 61 seconds."""
+
+CERTIFICATE_CHECK = "ssl-certificate-expiration"
+"""The one check whose verdict 0.10.3 lets the server judge."""
+
+_QUICK_BODY_BYTES = 16 * 1024
+_PATTERN_CHECKS = "-like"
+_NO_MAPPING = "request_data should be a mapping of data, is_json and headers"
+_LONGEST_PHASE_US = 2**31 - 1
+_FACTS_THAT_BREAK_0_10_3 = frozenset({"cls", "config", "result"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeGroup:
+    """The tasks of one lease that one probe answers."""
+
+    probe: Probe
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What leased tasks come down to."""
+
+    groups: list[ProbeGroup]
+    hopeless: list[tuple[Task, Verdict]]
+    """Tasks that cannot be probed, each with the verdict that says why."""
+
+
+def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
+    """Sort tasks by the request that answers them; never raises."""
+    probes: dict[Any, Probe] = {}
+    members: dict[Any, list[Task]] = {}
+    hopeless = []
+    for task in tasks:
+        try:
+            probe = make_probe(task)
+        except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
+            hopeless.append((task, describe_error(err)))
+            continue
+        key = (task.group_id, task.lease_no, *_probe_key(probe))
+        probes.setdefault(key, probe)
+        members.setdefault(key, []).append(task)
+    groups = [ProbeGroup(probe, tuple(members[key])) for key, probe in probes.items()]
+    return ProbePlan(groups, hopeless)
+
+
+def _probe_key(probe: Probe) -> tuple[Any, ...]:
+    """What two probes have in common when one of them is enough."""
+    headers = tuple(sorted(probe.headers.items()))
+    return probe.url, probe.method, probe.ip_version, headers, probe.body, probe.timeout
+
+
+def make_probe(task: Task) -> Probe:
+    """The request that answers a task; raises when there can be none."""
+    headers, body = parse_request_data(task.request_data)
+    probe = Probe(
+        url=task.url,
+        method=task.method,
+        ip_version=task.ip_version,
+        headers=headers,
+        body=body,
+        timeout=_timeout(task),
+        wants_certificate=task.url[:6].lower() == "https:",
+    )
+    return get_registered_check(task.check).prepare_probe(probe)
+
+
+def _timeout(task: Task) -> timedelta:
+    if task.timeout_s is None or task.timeout_s <= 0:
+        return LEGACY_TIMEOUT
+    return timedelta(seconds=task.timeout_s)
+
+
+def parse_request_data(text: str | None) -> tuple[dict[str, str], bytes | None]:
+    """The headers and the body that `request_data` asks for, encoded as 0.10.3 does.
+
+    What it could not send at all (a list, a number or a boolean, as a form) goes out as
+    JSON. Raises ValueError where nothing can be sent.
+    """
+    if text is None:
+        return {}, None
+    wanted = json.loads(text)
+    if not isinstance(wanted, dict):
+        raise ValueError(_NO_MAPPING)  # noqa: TRY004  # a fault of the config, not of a caller
+    headers = _parse_headers(wanted.get("headers"))
+    body, content_type = _encode_body(wanted.get("data"), is_json=wanted.get("json"))
+    if content_type and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = content_type
+    return headers, body
+
+
+def _parse_headers(wanted: object) -> dict[str, str]:
+    if wanted is None:
+        return {}
+    if not isinstance(wanted, dict):
+        raise ValueError("request_data.headers should be a mapping")  # noqa: TRY004  # a fault of the config, not of a caller
+    return {name: str(value) for name, value in wanted.items()}
+
+
+def _encode_body(data: object, *, is_json: object) -> tuple[bytes | None, str | None]:
+    """The body's bytes, and their content type where there is one."""
+    if data is None:
+        return None, None
+    if isinstance(data, str) and not is_json:
+        return data.encode("utf-8", "surrogatepass"), None
+    if isinstance(data, Mapping) and not is_json:
+        form = urlencode({key: _form_value(data[key]) for key in data}, doseq=True)
+        return (
+            (form.encode(), "application/x-www-form-urlencoded")
+            if form
+            else (None, None)
+        )
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass"), "application/json"
+
+
+def _form_value(value: object) -> str | list[str]:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case list():
+            return [str(_form_value(item)) for item in value]
+    return str(value)
+
+
+def judge_group(
+    group: ProbeGroup, outcome: Outcome, *, now: datetime
+) -> list[tuple[Task, Verdict]]:
+    """Each task's verdict; one that cannot be judged is an error of its own."""
+    return [(task, _judge(task, outcome, now=now)) for task in group.tasks]
+
+
+def _judge(task: Task, outcome: Outcome, *, now: datetime) -> Verdict:
+    try:
+        check = get_registered_check(task.check)
+        return check.evaluate(outcome, task.expected, now=now)
+    except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
+        return describe_error(err)
+
+
+def is_quick(group: ProbeGroup, outcome: Outcome) -> bool:
+    """Whether judging takes so little time that the event loop need not be spared.
+
+    Users' patterns may run until their time limit, and long bodies take milliseconds.
+    """
+    if isinstance(outcome, ProbeFailure):
+        return True
+    if len(outcome.body) > _QUICK_BODY_BYTES:
+        return False
+    return not any(task.check.endswith(_PATTERN_CHECKS) for task in group.tasks)
+
+
+def describe_error(err: BaseException) -> Verdict:
+    """The verdict of a task that could not be done, in the words of 0.10.3."""
+    return Verdict(
+        Status.ERROR,
+        {
+            "error_message": str(err) or type(err).__name__,
+            "error_type": type(err).__name__,
+            "error_details": "",
+        },
+    )
+
+
+def make_result(
+    task: Task, verdict: Verdict, *, elapsed: timedelta, timings: Timings | None = None
+) -> AgentResult:
+    """What to report of a task, `elapsed` after its lease arrived."""
+    result = AgentResult(
+        task_id=task.id,
+        status=verdict.status,
+        context=bound_facts(verdict.facts),
+        lease_no=task.lease_no,
+        leased_at=task.leased_at,
+        elapsed_us=max(0, elapsed // timedelta(microseconds=1)),
+        timings=_phase_timings(timings),
+    )
+    if task.lease_no is not None:
+        return result
+    return result.model_copy(update=_legacy_form(task, result))
+
+
+def bound_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts, or where they are too long for a result, a note that says so."""
+    size = len(json.dumps(dict(facts), default=str))
+    if size <= MAX_CONTEXT_BYTES:
+        return dict(facts)
+    return {"reason": f"The facts were too long to be reported ({size} bytes)."}
+
+
+def _legacy_form(task: Task, result: AgentResult) -> dict[str, Any]:
+    """What must change so that a 0.10.3 server does not stumble over the result."""
+    context = {
+        key: value
+        for key, value in result.context.items()
+        if key not in _FACTS_THAT_BREAK_0_10_3
+    }
+    days = context.get("expires_in")
+    may_judge = task.check == CERTIFICATE_CHECK and type(days) is int
+    if result.status is Status.ON_CHECK and not may_judge:
+        verdict = describe_error(ArgosError("The server cannot judge this verdict"))
+        return {"status": verdict.status, "context": dict(verdict.facts)}
+    return {"context": context}
+
+
+def _phase_timings(timings: Timings | None) -> PhaseTimings | None:
+    if timings is None:
+        return None
+
+    def bounded(value: int) -> int:
+        return min(max(0, value), _LONGEST_PHASE_US)
+
+    phases = {
+        name: None if (value := getattr(timings, name)) is None else bounded(value)
+        for name in PhaseTimings.model_fields
+    }
+    return PhaseTimings(**phases)  # type: ignore[arg-type]  # timing_error_us is never None
