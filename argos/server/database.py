@@ -25,6 +25,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from argos.errors import DatabaseError, DatabaseUnreachable
 
+__all__ = ["Database", "Session", "database_url"]
+
 log = logging.getLogger(__name__)
 
 SQLITE_BUSY_TIMEOUT_MS = 10_000

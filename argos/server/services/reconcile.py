@@ -4,11 +4,9 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from argos.errors import MassRemovalRefused
 from argos.schemas import Config
-from argos.server.database import Database
+from argos.server.database import Database, Session
 from argos.server.plan import (
     Wanted,
     active,

@@ -1,0 +1,104 @@
+"""Agents: who may speak for one, and when each was seen last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from argos.server.models import Agent
+from argos.server.queries.bulk import RowSource
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """How an agent looked when it was seen; None: it did not say."""
+
+    name: str
+    address: str | None = None
+    version: str | None = None
+    capabilities: str | None = None
+    """JSON text of a list."""
+    slots: int | None = None
+    busy: int | None = None
+    spooled: int | None = None
+
+
+_SIGHTINGS = RowSource({
+    "name": "text",
+    "seen_at": "timestamptz",
+    "address": "text",
+    "version": "text",
+    "capabilities": "jsonb",
+    "slots": "integer",
+    "busy": "integer",
+    "spooled": "integer",
+})
+_SEE = """
+INSERT INTO agents
+  (name, created_at, last_seen_at, address, version, capabilities, slots, busy, spooled)
+SELECT name, seen_at, seen_at, address, version, capabilities, slots, busy, spooled
+FROM {rows} WHERE true
+ON CONFLICT (name) DO UPDATE SET
+  last_seen_at = excluded.last_seen_at, address = excluded.address,
+  version = coalesce(excluded.version, agents.version),
+  capabilities = coalesce(excluded.capabilities, agents.capabilities),
+  slots = coalesce(excluded.slots, agents.slots),
+  busy = coalesce(excluded.busy, agents.busy),
+  spooled = coalesce(excluded.spooled, agents.spooled)
+"""
+
+
+def see_agent(session: Session, *, sighting: Sighting, now: datetime) -> None:
+    """Remember that an agent was here; what it did not say stays as it was."""
+    row = (
+        sighting.name, now, sighting.address, sighting.version, sighting.capabilities,
+        sighting.slots, sighting.busy, sighting.spooled,
+    )  # fmt: skip
+    statement = text(_SEE.format(rows=_SIGHTINGS.sql(session)))
+    session.execute(statement, _SIGHTINGS.parameters(session, [row]))
+
+
+def get_agent(session: Session, *, name: str) -> Agent | None:
+    """The agent of this name."""
+    return session.scalars(select(Agent).where(Agent.name == name)).one_or_none()
+
+
+def get_agent_by_token_id(session: Session, *, token_id: str) -> Agent | None:
+    """The agent that has this token."""
+    return session.scalars(
+        select(Agent).where(Agent.token_id == token_id)
+    ).one_or_none()
+
+
+def list_agents(session: Session) -> Sequence[Agent]:
+    """All agents, by name."""
+    return session.scalars(select(Agent).order_by(Agent.name)).all()
+
+
+def add_agent(session: Session, *, name: str, now: datetime) -> Agent:
+    """Enter an agent that was not seen yet."""
+    agent = Agent(name=name, created_at=now)
+    session.add(agent)
+    session.flush()
+    return agent
+
+
+def revoke_agent(session: Session, *, name: str, now: datetime) -> bool:
+    """Make an agent's own token worthless; whether it had one that was not."""
+    changed = session.execute(
+        update(Agent)
+        .where(
+            Agent.name == name, Agent.token_id.is_not(None), Agent.revoked_at.is_(None)
+        )
+        .values(revoked_at=now)
+        .returning(Agent.id)
+    )
+    return changed.first() is not None
+
+
+def get_last_seen_at(session: Session) -> datetime | None:
+    """When any agent was seen last; None when none ever was."""
+    moment: datetime | None = session.scalar(select(func.max(Agent.last_seen_at)))
+    return moment

@@ -1,0 +1,117 @@
+"""Housework: who does which, and the jobs that commands left to be done."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.orm import Session
+
+from argos.server.models import ConfigCache, Duty, Job, JobKind
+from argos.server.queries.bulk import RowSource
+
+
+class Turn(NamedTuple):
+    """A duty that one server claimed, for a term."""
+
+    name: str
+    term: int
+    """The fence: who claimed later has a higher one."""
+    note: dict[str, Any] | None
+    """What the duty left for its next turn."""
+
+
+_DUTIES = RowSource({"name": "text", "due_at": "timestamptz"})
+_ADD_DUTIES = """
+INSERT INTO duties (name, term, due_at) SELECT name, 0, due_at FROM {rows} WHERE true
+ON CONFLICT (name) DO NOTHING
+"""
+
+
+def add_duties(session: Session, *, names: Sequence[str], now: datetime) -> None:
+    """Enter duties that nobody ever did; they are due."""
+    statement = text(_ADD_DUTIES.format(rows=_DUTIES.sql(session)))
+    session.execute(
+        statement, _DUTIES.parameters(session, [(name, now) for name in names])
+    )
+
+
+def list_due_duties(session: Session, *, now: datetime) -> list[str]:
+    """The duties that are due, or whose holder's claim ran out."""
+    return list(session.scalars(select(Duty.name).where(Duty.due_at <= now)))
+
+
+def claim_duty(
+    session: Session, *, name: str, holder: str, now: datetime, until: datetime
+) -> Turn | None:
+    """Claim a duty; None: it is not due, or another server was faster."""
+    row = session.execute(
+        update(Duty)
+        .where(Duty.name == name, Duty.due_at <= now)
+        .values(term=Duty.term + 1, holder=holder, due_at=until)
+        .returning(Duty.term, Duty.note)
+    ).one_or_none()
+    return None if row is None else Turn(name, row.term, row.note)
+
+
+def hold_duty(
+    session: Session, *, turn: Turn, until: datetime, note: dict[str, Any] | None
+) -> bool:
+    """Prolong a claim, and keep others out until the transaction ends; False: too late."""
+    return _update_turn(session, turn, due_at=until, note=note)
+
+
+def finish_duty(
+    session: Session,
+    *,
+    turn: Turn,
+    now: datetime,
+    due_at: datetime,
+    note: dict[str, Any] | None,
+) -> bool:
+    """End a turn; False when the claim had gone to another server."""
+    return _update_turn(
+        session, turn, due_at=due_at, note=note, holder=None, finished_at=now
+    )
+
+
+def _update_turn(session: Session, turn: Turn, **values: Any) -> bool:
+    changed = session.execute(
+        update(Duty)
+        .where(Duty.name == turn.name, Duty.term == turn.term)
+        .values(**values)
+        .returning(Duty.name)
+    )
+    return changed.first() is not None
+
+
+def get_first_job(session: Session) -> Job | None:
+    """The oldest job that waits, or was cut off."""
+    return session.scalars(select(Job).order_by(Job.id).limit(1)).one_or_none()
+
+
+def begin_job(session: Session, *, id_: int) -> None:
+    """Mark a job as under way."""
+    session.execute(update(Job).where(Job.id == id_).values(current=True))
+
+
+def delete_job(session: Session, *, id_: int) -> None:
+    """Remove a job that is over."""
+    session.execute(delete(Job).where(Job.id == id_))
+
+
+def get_config_applied_at(session: Session) -> datetime | None:
+    """When a config was applied last; None: never."""
+    moment: datetime | None = session.scalar(select(func.max(ConfigCache.updated_at)))
+    return moment
+
+
+def add_reload_job(session: Session, *, path: str) -> bool:
+    """Leave the reload of a config file to a running server; False: it waits already."""
+    waiting = select(Job.id).where(
+        Job.todo == JobKind.RELOAD_CONFIG, Job.args == path, Job.current.is_(False)
+    )
+    if session.scalars(waiting.limit(1)).one_or_none() is not None:
+        return False
+    session.add(Job(todo=JobKind.RELOAD_CONFIG, args=path))
+    return True

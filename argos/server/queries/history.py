@@ -1,0 +1,282 @@
+"""What became of one website, task or result over time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, case, func, select
+from sqlalchemy.orm import Session
+
+from argos.core.severity import Severity, Status
+from argos.server.models import Result, Task, Website
+from argos.server.queries.selection import bucket_of, severity_of, urgency_of
+
+MAX_WEBSITE_TASKS = 500
+"""More checks than this no page can show in a useful way."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A check of a website, in the table of its page."""
+
+    id: int
+    url: str
+    method: str
+    ip_version: str
+    check: str
+    expected: str
+    severity: Severity
+    since: datetime | None
+    completed_at: datetime | None
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """A result, as pages show it."""
+
+    id: int
+    task_id: int
+    agent_id: str | None
+    submitted_at: datetime
+    received_at: datetime | None
+    status: Status
+    severity: Severity
+    context: Mapping[str, Any]
+    is_late: bool
+    phases: Sequence[int | None]
+    """DNS, connect, TLS, first byte, transfer, in microseconds."""
+    total_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSample:
+    """The phases of the probes in one stretch of time, on average."""
+
+    bucket: int
+    count: int
+    phases: Sequence[float]
+    """DNS, connect, TLS, first byte, transfer, in microseconds; 0: did not happen."""
+    p95_us: float
+
+
+PHASE_COLUMNS = (
+    Result.dns_us,
+    Result.connect_us,
+    Result.tls_us,
+    Result.first_byte_us,
+    Result.transfer_us,
+)
+
+_RESULT_COLUMNS = (
+    Result.id,
+    Result.task_id,
+    Result.agent_id,
+    Result.submitted_at,
+    Result.received_at,
+    Result.status,
+    Result.severity,
+    Result.context,
+    Result.is_late,
+    *PHASE_COLUMNS,
+    Result.total_us,
+)
+_PHASES = slice(9, 14)
+
+
+def list_websites_of(session: Session, *, host: str) -> Sequence[Website]:
+    """The websites with exactly this host; those of the config first."""
+    return session.scalars(
+        select(Website)
+        .where(Website.host == host)
+        .order_by(Website.archived_at.is_not(None), Website.id)
+    ).all()
+
+
+def list_website_tasks(
+    session: Session, *, website_ids: Sequence[int], archived: bool = False
+) -> Sequence[TaskRow]:
+    """The checks of some websites, in the order of the config."""
+    rows = session.execute(
+        select(
+            Task.id,
+            Task.url,
+            Task.method,
+            Task.ip_version,
+            Task.check,
+            Task.expected,
+            Task.severity,
+            Task.severity_since,
+            Task.completed_at,
+            Task.archived_at,
+        )
+        .where(
+            Task.website_id.in_(website_ids),
+            Task.archived_at.is_not(None) if archived else Task.archived_at.is_(None),
+        )
+        .order_by(Task.id)
+        .limit(MAX_WEBSITE_TASKS)
+    )
+    return [TaskRow(*row) for row in rows]
+
+
+def get_task(session: Session, *, task_id: int) -> Task | None:
+    """The task, with its schedule and its website."""
+    return session.get(Task, task_id)
+
+
+def get_website(session: Session, *, website_id: int | None) -> Website | None:
+    """The website, if the task still belongs to one."""
+    return session.get(Website, website_id) if website_id is not None else None
+
+
+def list_results(
+    session: Session,
+    *,
+    task_id: int,
+    before: datetime | None = None,
+    limit: int = 100,
+) -> Sequence[ResultRow]:
+    """Results of a task, newest first; one more than `limit` tells of a next page."""
+    statement = (
+        select(*_RESULT_COLUMNS)
+        .where(Result.task_id == task_id)
+        .order_by(Result.submitted_at.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        statement = statement.where(Result.submitted_at < before)
+    return [_result_row(row) for row in session.execute(statement)]
+
+
+def get_result(session: Session, *, result_id: int) -> ResultRow | None:
+    """The result of this id."""
+    row = session.execute(
+        select(*_RESULT_COLUMNS).where(Result.id == result_id)
+    ).first()
+    return _result_row(row) if row else None
+
+
+def get_last_result(
+    session: Session,
+    *,
+    task_id: int,
+    before: datetime | None = None,
+    severity: Severity | None = None,
+) -> ResultRow | None:
+    """The newest result of a task: before a moment, of a severity, where given."""
+    statement = (
+        select(*_RESULT_COLUMNS)
+        .where(Result.task_id == task_id)
+        .order_by(Result.submitted_at.desc())
+        .limit(1)
+    )
+    if before is not None:
+        statement = statement.where(Result.submitted_at < before)
+    if severity is not None:
+        statement = statement.where(Result.severity == severity)
+    row = session.execute(statement).first()
+    return _result_row(row) if row else None
+
+
+def list_newest_results(
+    session: Session, *, task_ids: Sequence[int]
+) -> dict[int, ResultRow]:
+    """The newest result of each of some tasks that counted."""
+    rows = session.execute(
+        select(*_RESULT_COLUMNS)
+        .join(
+            Task,
+            and_(Result.task_id == Task.id, Result.submitted_at == Task.completed_at),
+        )
+        .where(Task.id.in_(task_ids))
+    )
+    return {row.task_id: _result_row(row) for row in rows}
+
+
+def get_first_result_at(
+    session: Session, *, task_ids: Sequence[int]
+) -> datetime | None:
+    """When the oldest kept result of some tasks was measured."""
+    oldest = [
+        session.scalar(
+            select(func.min(Result.submitted_at)).where(Result.task_id == task_id)
+        )
+        for task_id in task_ids
+    ]
+    return min((moment for moment in oldest if moment), default=None)
+
+
+def list_task_strip(
+    session: Session,
+    *,
+    task_ids: Sequence[int],
+    since: datetime,
+    width: timedelta,
+) -> Mapping[int, Severity]:
+    """The most urgent severity of some tasks in each stretch of time.
+
+    Stretches are numbered from `since` on; those without a result are left out.
+    """
+    bucket = bucket_of(session, Result.submitted_at, since=since, width=width)
+    rows = session.execute(
+        select(bucket.label("bucket"), func.max(urgency_of(Result.severity)))
+        .where(Result.task_id.in_(task_ids), Result.submitted_at >= since)
+        .group_by(bucket)
+    )
+    return {place: severity_of(urgency) for place, urgency in rows}
+
+
+def list_phase_samples(
+    session: Session, *, task_id: int, since: datetime, width: timedelta
+) -> Sequence[PhaseSample]:
+    """Average phases and the 95th percentile of a task, stretch by stretch."""
+    bucket = bucket_of(session, Result.submitted_at, since=since, width=width)
+    timed = (
+        select(
+            bucket.label("bucket"),
+            *PHASE_COLUMNS,
+            Result.total_us,
+            func
+            .cume_dist()
+            .over(partition_by=bucket, order_by=Result.total_us)
+            .label("share"),
+        )
+        .where(
+            Result.task_id == task_id,
+            Result.submitted_at >= since,
+            Result.total_us.is_not(None),
+        )
+        .subquery()
+    )
+    averages = [
+        func.avg(func.coalesce(timed.c[column.key], 0)) for column in PHASE_COLUMNS
+    ]
+    rows = session.execute(
+        select(
+            timed.c.bucket,
+            func.count(),
+            *averages,
+            func.min(case((timed.c.share >= 0.95, timed.c.total_us))),
+        )
+        .group_by(timed.c.bucket)
+        .order_by(timed.c.bucket)
+    )
+    return [
+        PhaseSample(
+            bucket=row[0],
+            count=row[1],
+            phases=tuple(float(value) for value in row[2:7]),
+            p95_us=float(row[7]),
+        )
+        for row in rows
+    ]
+
+
+def _result_row(row: Any) -> ResultRow:
+    values = tuple(row)
+    context = values[7] if isinstance(values[7], dict) else {}
+    return ResultRow(
+        *values[:7], context, values[8], values[_PHASES], total_us=values[14]
+    )

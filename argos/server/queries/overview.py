@@ -1,0 +1,136 @@
+"""How the fleet is: what the dashboard counts.
+
+Counted and grouped by the database. On a healthy fleet the partial index of tasks that
+are not ok is tiny, so what is wrong is found without reading what is fine.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from argos.core.severity import Severity
+from argos.server.models import Agent, Schedule, Task, Website
+from argos.server.queries.selection import IS_ACTIVE, IS_NOT_OK
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCounts:
+    """How many checks and websites there are, by severity."""
+
+    checks: Mapping[Severity, int]
+    websites: Mapping[Severity, int]
+    """Websites that have a check of this severity; for ok, those with nothing else."""
+    website_count: int
+
+    @property
+    def check_count(self) -> int:
+        return sum(self.checks.values())
+
+    @property
+    def troubled_website_count(self) -> int:
+        return self.website_count - self.websites[Severity.OK]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSummary:
+    """An agent, as it last said of itself."""
+
+    name: str
+    last_seen_at: datetime | None
+    address: str | None
+    version: str | None
+    capabilities: Sequence[str]
+    slots: int | None
+    busy: int | None
+    spooled: int | None
+
+
+def count_fleet(session: Session) -> FleetCounts:
+    """Count checks and websites by severity."""
+    not_ok = session.execute(
+        select(Task.severity, func.count(), func.count(Task.website_id.distinct()))
+        .where(IS_NOT_OK)
+        .group_by(Task.severity)
+    ).all()
+    checks = dict.fromkeys(Severity, 0) | {row[0]: row[1] for row in not_ok}
+    websites = dict.fromkeys(Severity, 0) | {row[0]: row[2] for row in not_ok}
+    checks[Severity.OK] = max(0, count_tasks(session) - sum(checks.values()))
+    website_count = count_websites(session)
+    troubled = session.scalar(
+        select(func.count(Task.website_id.distinct())).where(IS_NOT_OK)
+    )
+    websites[Severity.OK] = max(0, website_count - (troubled or 0))
+    return FleetCounts(checks, websites, website_count)
+
+
+def count_severities(session: Session) -> dict[Severity, int]:
+    """How many tasks have each severity."""
+    return dict(count_fleet(session).checks)
+
+
+def count_tasks(session: Session) -> int:
+    """How many tasks the config names."""
+    return session.scalar(select(func.count()).select_from(Task).where(IS_ACTIVE)) or 0
+
+
+def count_websites(session: Session) -> int:
+    """How many websites the config names."""
+    statement = (
+        select(func.count()).select_from(Website).where(Website.archived_at.is_(None))
+    )
+    return session.scalar(statement) or 0
+
+
+def count_waiting_tasks(session: Session, *, now: datetime) -> int:
+    """How many tasks are due, or never ran, and are leased by nobody."""
+    statement = (
+        select(func.count())
+        .select_from(Task)
+        .join(Schedule, Schedule.id == Task.group_id)
+        .where(IS_ACTIVE, Schedule.due_at <= now, Schedule.leased_at.is_(None))
+    )
+    return session.scalar(statement) or 0
+
+
+def get_oldest_due_at(session: Session, *, now: datetime) -> datetime | None:
+    """Since when the task group that waits longest has been due; None: none waits."""
+    return session.scalar(
+        select(func.min(Schedule.due_at)).where(
+            Schedule.due_at <= now, Schedule.leased_at.is_(None)
+        )
+    )
+
+
+def list_agents(session: Session) -> Sequence[AgentSummary]:
+    """The agents that may report, last seen first."""
+    rows = session.execute(
+        select(
+            Agent.name,
+            Agent.last_seen_at,
+            Agent.address,
+            Agent.version,
+            Agent.capabilities,
+            Agent.slots,
+            Agent.busy,
+            Agent.spooled,
+        )
+        .where(Agent.revoked_at.is_(None))
+        .order_by(Agent.last_seen_at.desc().nulls_last(), Agent.name)
+    )
+    return [
+        AgentSummary(**{**row, "capabilities": row["capabilities"] or ()})
+        for row in rows.mappings()
+    ]
+
+
+def count_agents(session: Session) -> int:
+    """How many agents have ever been heard of, and may report."""
+    statement = (
+        select(func.count())
+        .select_from(Agent)
+        .where(Agent.revoked_at.is_(None), Agent.last_seen_at.is_not(None))
+    )
+    return session.scalar(statement) or 0

@@ -1,0 +1,236 @@
+"""Results and the state that they move: what a batch of reports reads and writes."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, select, text
+from sqlalchemy.orm import Session
+
+from argos.core.severity import Severity, Status
+from argos.server.columns import UtcDateTime
+from argos.server.models import Schedule, Task
+from argos.server.queries.bulk import RowSource, id_in
+
+
+class TaskRow(NamedTuple):
+    """What of a task its results read and move."""
+
+    id: int
+    group_id: int | None
+    domain: str
+    check: str
+    expected: str
+    recheck_delay: float | None
+    retry_before_notification: int
+    add_alerts_recipients: str | None
+    overwrite_alerts_recipients: str | None
+    archived_at: datetime | None
+    severity: Severity
+    severity_since: datetime | None
+    completed_at: datetime | None
+    last_status: Status | None
+    contiguous_failures: int
+    failing_since: datetime | None
+    told_severity: Severity
+    applied_lease_no: int
+    event_count: int
+
+
+class ScheduleRow(NamedTuple):
+    """What of a task group its results read and move."""
+
+    id: int
+    key: bytes
+    frequency: float
+    next_run: datetime | None
+    lease_no: int
+    leased_by: str | None
+    leased_at: datetime | None
+    missed_runs: int
+
+
+class NewResult(NamedTuple):
+    """A result to be stored."""
+
+    task_id: int
+    agent_id: str
+    submitted_at: datetime
+    received_at: datetime
+    status: Status
+    severity: Severity
+    context: str
+    """JSON text, without NUL and lone surrogates."""
+    is_late: bool
+    dns_us: int | None = None
+    connect_us: int | None = None
+    tls_us: int | None = None
+    first_byte_us: int | None = None
+    transfer_us: int | None = None
+    total_us: int | None = None
+    timing_error_us: int | None = None
+
+
+class TaskMove(NamedTuple):
+    """What a result makes of its task."""
+
+    id: int
+    severity: Severity
+    severity_since: datetime
+    completed_at: datetime
+    last_status: Status
+    contiguous_failures: int
+    failing_since: datetime | None
+    told_severity: Severity
+    already_retried: bool
+    applied_lease_no: int
+    event_count: int
+
+
+class ScheduleMove(NamedTuple):
+    """What a finished run makes of its task group."""
+
+    id: int
+    next_run: datetime
+    missed_runs: int
+
+
+_TASK_COLUMNS = [getattr(Task, name) for name in TaskRow._fields]
+_SCHEDULE_COLUMNS = [getattr(Schedule, name) for name in ScheduleRow._fields]
+
+_TIMINGS = {name: "integer" for name in NewResult._fields if name.endswith("_us")}
+_NEW_RESULTS = RowSource({
+    "task_id": "bigint",
+    "agent_id": "text",
+    "submitted_at": "timestamptz",
+    "received_at": "timestamptz",
+    "status": "status",
+    "severity": "severity",
+    "context": "jsonb",
+    "is_late": "boolean",
+    **_TIMINGS,
+})
+_TASK_MOVES = RowSource({
+    "id": "bigint",
+    "severity": "severity",
+    "severity_since": "timestamptz",
+    "completed_at": "timestamptz",
+    "last_status": "status",
+    "contiguous_failures": "integer",
+    "failing_since": "timestamptz",
+    "told_severity": "severity",
+    "already_retried": "boolean",
+    "applied_lease_no": "integer",
+    "event_count": "integer",
+})
+_SCHEDULE_MOVES = RowSource({
+    "id": "bigint",
+    "next_run": "timestamptz",
+    "missed_runs": "integer",
+})
+_RESULT_KEYS = RowSource({"task_id": "bigint", "submitted_at": "timestamptz"})
+
+_COLUMNS = ", ".join(NewResult._fields)
+# SQLite needs the WHERE to tell ON CONFLICT from a join's ON.
+_ADD_RESULTS = f"""
+INSERT INTO results ({_COLUMNS}) SELECT {_COLUMNS} FROM {{rows}} WHERE true
+ON CONFLICT (task_id, submitted_at) DO NOTHING
+RETURNING id, task_id, submitted_at
+"""  # noqa: S608  # names of columns
+_FIND_RESULTS = """
+SELECT r.id, r.task_id, r.submitted_at FROM {rows}
+JOIN results r ON r.task_id = u.task_id AND r.submitted_at = u.submitted_at
+"""
+_MOVE_TASKS = """
+UPDATE tasks SET
+  severity = u.severity, severity_since = u.severity_since,
+  last_severity_update = u.completed_at, completed_at = u.completed_at,
+  last_status = u.last_status, contiguous_failures = u.contiguous_failures,
+  failing_since = u.failing_since, told_severity = u.told_severity,
+  already_retried = u.already_retried, applied_lease_no = u.applied_lease_no,
+  event_count = u.event_count
+FROM {rows} WHERE tasks.id = u.id
+"""
+_MOVE_SCHEDULES = """
+UPDATE schedule SET
+  next_run = u.next_run, due_at = u.next_run, leased_at = NULL, expired_leases = 0,
+  missed_runs = u.missed_runs
+FROM {rows} WHERE schedule.id = u.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultKey:
+    """What tells a result from all others: the same measurement has the same key."""
+
+    task_id: int
+    submitted_at: datetime
+
+
+def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, TaskRow]:
+    """Tasks by id, locked in the order of their ids until the transaction ends."""
+    rows = session.execute(
+        select(*_TASK_COLUMNS)
+        .where(id_in(session, Task.id, ids))
+        .order_by(Task.id)
+        .with_for_update(key_share=True)
+    )
+    return {row.id: TaskRow(*row) for row in rows}
+
+
+def lock_schedules(session: Session, *, ids: Collection[int]) -> dict[int, ScheduleRow]:
+    """Schedule rows by id, locked in the order of their ids."""
+    rows = session.execute(
+        select(*_SCHEDULE_COLUMNS)
+        .where(id_in(session, Schedule.id, ids))
+        .order_by(Schedule.id)
+        .with_for_update(key_share=True)
+    )
+    return {row.id: ScheduleRow(*row) for row in rows}
+
+
+def add_results(
+    session: Session, *, results: Sequence[NewResult]
+) -> dict[ResultKey, int]:
+    """Store results, each once; return the ids by key, also of those that were there."""
+    found = _result_ids(session, _ADD_RESULTS, _NEW_RESULTS, results)
+    missing = {
+        key: None
+        for result in results
+        if (key := ResultKey(result.task_id, result.submitted_at)) not in found
+    }
+    if missing:
+        keys = [(key.task_id, key.submitted_at) for key in missing]
+        found |= _result_ids(session, _FIND_RESULTS, _RESULT_KEYS, keys)
+    return found
+
+
+def move_tasks(session: Session, *, moves: Sequence[TaskMove]) -> None:
+    """Write what results made of their tasks."""
+    _execute(session, _MOVE_TASKS, _TASK_MOVES, moves)
+
+
+def move_schedules(session: Session, *, moves: Sequence[ScheduleMove]) -> None:
+    """End the leases of finished runs, and plan the next ones."""
+    _execute(session, _MOVE_SCHEDULES, _SCHEDULE_MOVES, moves)
+
+
+def _execute(
+    session: Session, template: str, source: RowSource, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    if rows:
+        statement = text(template.format(rows=source.sql(session)))
+        session.execute(statement, source.parameters(session, rows))
+
+
+def _result_ids(
+    session: Session, template: str, source: RowSource, rows: Sequence[tuple[Any, ...]]
+) -> dict[ResultKey, int]:
+    if not rows:
+        return {}
+    statement = text(template.format(rows=source.sql(session))).columns(
+        id=BigInteger, task_id=BigInteger, submitted_at=UtcDateTime
+    )
+    found = session.execute(statement, source.parameters(session, rows))
+    return {ResultKey(row.task_id, row.submitted_at): row.id for row in found}

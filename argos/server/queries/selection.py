@@ -1,0 +1,90 @@
+"""Pieces of statements that several queries share."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    literal,
+    type_coerce,
+)
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from argos.core.severity import Severity
+from argos.server.columns import to_epoch_us
+from argos.server.models import Task
+from argos.server.models.base import SEVERITY
+
+
+def is_postgresql(session: Session) -> bool:
+    """Whether the session speaks to PostgreSQL, else to SQLite."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def inline(severity: Severity) -> ColumnElement[Severity]:
+    """A severity written into the statement itself.
+
+    A partial index serves only statements in which its condition stands literally.
+    """
+    return literal(severity, SEVERITY, literal_execute=True)
+
+
+IS_ACTIVE: ColumnElement[bool] = Task.archived_at.is_(None)
+"""The config names the task."""
+
+IS_NOT_OK: ColumnElement[bool] = and_(Task.severity != inline(Severity.OK), IS_ACTIVE)
+"""The condition of `ix_tasks_not_ok`."""
+
+
+def urgency_of(severity: Any) -> ColumnElement[int]:
+    """`Severity.urgency` as an expression."""
+    return case(
+        *(
+            (severity == inline(member), literal(member.urgency, literal_execute=True))
+            for member in Severity
+            if member is not Severity.OK
+        ),
+        else_=literal(0, literal_execute=True),
+    )
+
+
+_BY_URGENCY = {severity.urgency: severity for severity in Severity}
+
+
+def severity_of(urgency: int | None) -> Severity:
+    """The severity of an urgency that a statement computed; nothing is ok."""
+    return _BY_URGENCY[urgency or 0]
+
+
+def seconds_between(
+    session: Session, earlier: datetime, later: Any
+) -> ColumnElement[float]:
+    """The seconds from a moment to a column's moment."""
+    if is_postgresql(session):
+        return cast(extract("epoch", later - earlier), Float)
+    return (type_coerce(later, BigInteger) - to_epoch_us(earlier)) / 1e6
+
+
+def bucket_of(
+    session: Session, moment: Any, *, since: datetime, width: timedelta
+) -> ColumnElement[int]:
+    """How many whole widths after `since` a column's moment lies."""
+    if is_postgresql(session):
+        elapsed = seconds_between(session, since, moment)
+        return cast(func.floor(elapsed / width.total_seconds()), Integer)
+    elapsed_us = type_coerce(moment, BigInteger) - to_epoch_us(since)
+    return elapsed_us // (width // timedelta(microseconds=1))
+
+
+def like_pattern(text: str) -> str:
+    r"""A pattern for `LIKE … ESCAPE '\'` that finds the text anywhere, as it is."""
+    escaped = text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+    return f"%{escaped}%"

@@ -1,0 +1,286 @@
+"""What agents call: lease task groups, report results, hand leases back."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+
+from argos.core.text import cut, visible
+from argos.errors import AccessError
+from argos.protocol import (
+    MAX_LEASE_GROUPS,
+    MAX_REPORT_BYTES,
+    MAX_WAIT_S,
+    PROTOCOL,
+    PROTOCOL_HEADER,
+    HeldLease,
+    ReleaseAnswer,
+    ReportAnswer,
+    Task,
+)
+from argos.server.queries.agents import Sighting
+from argos.server.queries.leases import LeasedTask
+from argos.server.routes.dependencies import App, AppState
+from argos.server.services import agent_access, ingest, lease
+from argos.server.services.lease import LeaseAnswer
+from argos.server.services.report import ReportError, parse_report
+
+LONGEST_NAP = timedelta(seconds=1)
+"""A waiting agent hears so late at most of groups that others made due."""
+MAX_CAPABILITIES = 200
+MAX_VERSION_LENGTH = 100
+MAX_COUNT = 2**31 - 1
+
+_BEARER = "bearer"
+_T = TypeVar("_T")
+
+Count = Annotated[int | None, Query(ge=0, le=MAX_COUNT)]
+
+
+@dataclass(frozen=True, slots=True)
+class CallingAgent:
+    """The agent that calls, and from where."""
+
+    name: str
+    address: str | None
+
+
+def _announce_protocol(response: Response) -> None:
+    response.headers[PROTOCOL_HEADER] = PROTOCOL
+
+
+async def _calling_agent(
+    request: Request, app: App, agent_id: str | None = None
+) -> CallingAgent:
+    """Who calls, by its token; with a shared secret the caller says who it is."""
+    address = request.client.host if request.client else None
+    token = _bearer_token(request)
+    chosen = agent_access.agent_name(agent_id or address or "")
+    identify = partial(
+        agent_access.identify,
+        app.database,
+        desk=app.desk,
+        token=token,
+        chosen_name=chosen,
+        config=app.config,
+        now=app.clock.utcnow(),
+    )
+    try:
+        name = await _in_thread(app, identify)
+    except AccessError as err:
+        raise _unauthorized("Unauthorized") from err
+    return CallingAgent(name, address)
+
+
+def _bearer_token(request: Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != _BEARER or not token.strip():
+        raise _unauthorized("Not authenticated")
+    return token.strip()
+
+
+def _unauthorized(detail: str) -> HTTPException:
+    return HTTPException(
+        401, detail, headers={"WWW-Authenticate": "Bearer", PROTOCOL_HEADER: PROTOCOL}
+    )
+
+
+Agent = Annotated[CallingAgent, Depends(_calling_agent)]
+
+router = APIRouter(
+    prefix="/api", tags=["agent"], dependencies=[Depends(_announce_protocol)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseQuery:
+    """What an agent asks for, and what it tells of itself; all but `limit` is ours."""
+
+    limit: Annotated[int, Query(ge=0)] = 10
+    wait: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0
+    capabilities: str | None = None
+    """Separated by commas; absent from agents of 0.10.3."""
+    version: str | None = None
+    slots: Count = None
+    busy: Count = None
+    spooled: Count = None
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The capabilities; None from agents of 0.10.3."""
+        if self.capabilities is None:
+            return None
+        names = visible(self.capabilities).split(",", MAX_CAPABILITIES)
+        return frozenset(name.strip() for name in names[:MAX_CAPABILITIES]) - {""}
+
+
+@router.get("/tasks", response_model=list[Task])
+async def lease_tasks(
+    request: Request, app: App, agent: Agent, query: Annotated[LeaseQuery, Depends()]
+) -> Response:
+    """Lease due task groups; with `wait`, for so many seconds until some are due."""
+    await _in_thread(app, partial(_see, app, _sighting(agent, query)))
+    answer = await _lease_or_wait(request, app, agent, query)
+    return Response(
+        _encode_tasks(answer.tasks, is_legacy=query.names is None),
+        media_type="application/json",
+        headers={PROTOCOL_HEADER: PROTOCOL},
+    )
+
+
+@router.post("/results", status_code=201)
+async def post_results(request: Request, app: App, agent: Agent) -> ReportAnswer:
+    """Take results over; each item on its own, refused ones with the reason."""
+    body = await _read_body(request)
+    await _in_thread(app, partial(_see, app, Sighting(agent.name, agent.address)))
+    return await _in_thread(app, partial(_ingest, app, agent, body))
+
+
+@router.post("/tasks/release")
+async def release_tasks(app: App, agent: Agent, held: list[HeldLease]) -> ReleaseAnswer:
+    """Take leases back that the agent will not use."""
+    now = app.clock.utcnow()
+    give_back = partial(
+        lease.release,
+        app.database,
+        agent=agent.name,
+        held=held[:MAX_LEASE_GROUPS],
+        now=now,
+    )
+    return ReleaseAnswer(group_ids=await _in_thread(app, give_back))
+
+
+def _see(app: AppState, sighting: Sighting) -> None:
+    now = app.clock.utcnow()
+    agent_access.see_agent(app.database, desk=app.desk, sighting=sighting, now=now)
+
+
+def _sighting(agent: CallingAgent, query: LeaseQuery) -> Sighting:
+    version = query.version and cut(visible(query.version), MAX_VERSION_LENGTH)
+    return Sighting(
+        name=agent.name,
+        address=agent.address,
+        version=version,
+        capabilities=agent_access.encode_capabilities(query.names),
+        slots=query.slots,
+        busy=query.busy,
+        spooled=query.spooled,
+    )
+
+
+async def _lease_or_wait(
+    request: Request, app: AppState, agent: CallingAgent, query: LeaseQuery
+) -> LeaseAnswer:
+    """Lease; while there is nothing, wait without holding a connection or a thread."""
+    ends_at = app.clock.monotonic() + min(query.wait, MAX_WAIT_S)
+    while True:
+        now = app.clock.utcnow()
+        answer = await _in_thread(app, partial(_lease, app, agent, query, now))
+        left = ends_at - app.clock.monotonic()
+        if answer.tasks or query.limit == 0 or left <= 0 or app.waiting.is_over:
+            return answer
+        if await request.is_disconnected():
+            return LeaseAnswer()
+        await app.waiting.nap(min(left, _until_due(answer, now)))
+
+
+def _until_due(answer: LeaseAnswer, now: datetime) -> float:
+    """Seconds until a group falls due, or until it is time to look again."""
+    if answer.next_due_at is None or answer.next_due_at <= now:
+        # Due, but another agent was faster, or is about to be.
+        return LONGEST_NAP.total_seconds()
+    return min(answer.next_due_at - now, LONGEST_NAP).total_seconds()
+
+
+def _lease(
+    app: AppState, agent: CallingAgent, query: LeaseQuery, now: datetime
+) -> LeaseAnswer:
+    return lease.lease(
+        app.database,
+        agent=agent.name,
+        capabilities=query.names,
+        limit=min(query.limit, MAX_LEASE_GROUPS),
+        config=app.config,
+        now=now,
+    )
+
+
+async def _read_body(request: Request) -> bytes:
+    """The body, as long as it is short enough: nothing is parsed before that is sure."""
+    length = request.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length[:20]) > MAX_REPORT_BYTES:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_REPORT_BYTES:
+            raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(
+        413, f"A report has {MAX_REPORT_BYTES} bytes at most; split it."
+    )
+
+
+def _ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAnswer:
+    try:
+        items = parse_report(body)
+    except ReportError as err:
+        fault = {"type": "list_type", "loc": ["body"], "msg": str(err)}
+        raise HTTPException(422, [fault]) from err
+    return ingest.ingest(
+        app.database,
+        agent=agent.name,
+        items=items,
+        config=app.config,
+        now=app.clock.utcnow(),
+    )
+
+
+def _encode_tasks(tasks: Sequence[LeasedTask], *, is_legacy: bool) -> bytes:
+    return json.dumps([
+        _encode_task(task, is_legacy=is_legacy) for task in tasks
+    ]).encode()
+
+
+def _encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
+    """A task with the keys of 0.10.3, in its order; then ours, if the agent has ours."""
+    local = task.leased_at.astimezone().replace(tzinfo=None)
+    values = {
+        "id": task.id,
+        "url": task.url,
+        "domain": task.domain,
+        "ip_version": task.ip_version,
+        "check": task.check,
+        "method": task.method,
+        "request_data": task.request_data,
+        "add_alerts_recipients": task.add_alerts_recipients,
+        "overwrite_alerts_recipients": task.overwrite_alerts_recipients,
+        "expected": task.expected,
+        "task_group": task.task_group,
+        "retry_before_notification": task.retry_before_notification,
+        "contiguous_failures": task.contiguous_failures,
+        "selected_at": local.isoformat(timespec="microseconds"),
+        "selected_by": task.leased_by,
+    }
+    if is_legacy:
+        return values
+    return {
+        **values,
+        "group_id": task.group_id,
+        "lease_no": task.lease_no,
+        "leased_at": task.leased_at.isoformat(),
+        "timeout_s": task.timeout_s,
+    }
+
+
+async def _in_thread(app: AppState, call: Callable[[], _T]) -> _T:
+    """Run a blocking call in one of the threads that are kept for agents."""
+    return await anyio.to_thread.run_sync(call, limiter=app.waiting.threads)

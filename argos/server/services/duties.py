@@ -1,0 +1,228 @@
+"""The duties themselves; `upkeep` sees to it that one server at a time does each."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from argos.channels import Notice, NoticeKind, expand_recipient
+from argos.core.schedule import effective_period, grid_offset, next_on_grid
+from argos.core.severity import Severity
+from argos.server.columns import to_epoch_us
+from argos.server.database import Database
+from argos.server.models import JobKind
+from argos.server.queries import (
+    agents as agent_queries,
+    counters,
+    deliveries as delivery_queries,
+    duties as duty_queries,
+    partitions,
+    sessions,
+    upkeep as queries,
+)
+from argos.server.queries.deliveries import NewDelivery
+from argos.server.services.notice import encode_notice, format_moment
+from argos.server.services.silence import Finding, Silence, look
+from argos.server.services.upkeep import Duty, Work
+
+log = logging.getLogger(__name__)
+
+CHUNK_ROWS = 10_000
+BUCKET_AGE = timedelta(days=2)
+
+Reload = Callable[[str], None]
+"""Applies the config file at a path."""
+
+
+def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
+    """What there is to do regularly."""
+
+    def do_jobs(work: Work) -> None:
+        run_jobs(work, reload)
+
+    duties = [
+        Duty("jobs", timedelta(seconds=5), do_jobs),
+        Duty("silence", timedelta(seconds=15), watch_agents),
+        Duty("logins", timedelta(minutes=10), forget_logins),
+        Duty("queue", timedelta(minutes=5), mend_queue),
+    ]
+    if database.is_sqlite:
+        return [*duties, Duty("retention", timedelta(minutes=1), delete_old_results)]
+    return [
+        *duties,
+        Duty("partitions", timedelta(hours=1), make_partitions),
+        Duty("retention", timedelta(minutes=10), drop_old_partitions),
+    ]
+
+
+def delete_old_results(work: Work) -> None:
+    """Delete outdated results by small transactions (SQLite)."""
+    before = work.now - work.config.recurring_tasks.max_results_age
+    last_id, total = 0, 0
+    while not work.is_over:
+        with work.transaction() as session:
+            deleted, next_id = queries.delete_old_results(
+                session, before=before, after_id=last_id, count=CHUNK_ROWS
+            )
+        total += deleted
+        if not deleted or next_id == last_id:
+            break
+        last_id = next_id
+    else:
+        work.wants_more = True
+    if total:
+        log.info("Deleted %s results from before %s.", total, before.isoformat())
+
+
+def make_partitions(work: Work) -> None:
+    """Make the days ahead into which results go (PostgreSQL)."""
+    with work.transaction() as session:
+        queries.limit_lock_wait(session)
+        made = partitions.ensure_partitions(session, now=work.now)
+    if made:
+        log.info("Made partitions for %s days of results.", len(made))
+
+
+def drop_old_partitions(work: Work) -> None:
+    """Drop the days that are outdated as a whole (PostgreSQL)."""
+    before = work.now - work.config.recurring_tasks.max_results_age
+    with work.transaction() as session:
+        queries.limit_lock_wait(session)
+        dropped = partitions.drop_partitions(session, before=before)
+    if dropped:
+        log.info("Dropped %s days of results.", len(dropped))
+    deleted = CHUNK_ROWS
+    while deleted == CHUNK_ROWS and not work.is_over:
+        with work.transaction() as session:
+            deleted = queries.delete_stray_results(
+                session, before=before, count=CHUNK_ROWS
+            )
+
+
+def forget_logins(work: Work) -> None:
+    """Delete sessions that are over, and login buckets that are full again."""
+    with work.transaction() as session:
+        queries.delete_expired_logins(session, now=work.now)
+        sessions.delete_full_buckets(session, now=work.now, age=BUCKET_AGE)
+
+
+def mend_queue(work: Work) -> None:
+    """Bring groups back that a clock which was set back has put off."""
+    longest_lease = timedelta(seconds=work.config.recurring_tasks.max_lock_seconds)
+    with work.transaction() as session:
+        stranded = queries.list_stranded(
+            session,
+            now=work.now,
+            margin=longest_lease + timedelta(minutes=1),
+            count=CHUNK_ROWS,
+        )
+        queries.pull_back(
+            session,
+            moves=[
+                queries.PullBack(
+                    group.id, group.lease_no, _grid_place(group, after=work.now)
+                )
+                for group in stranded
+            ],
+        )
+    if stranded:
+        log.warning(
+            "%s task groups were due too late, as if a clock had been set back.",
+            len(stranded),
+        )
+    work.wants_more = len(stranded) == CHUNK_ROWS
+
+
+def _grid_place(group: queries.Stranded, *, after: datetime) -> datetime:
+    period = effective_period(timedelta(minutes=group.frequency))
+    return next_on_grid(after, period=period, offset=grid_offset(group.key, period))
+
+
+def run_jobs(work: Work, reload: Reload) -> None:
+    """Do what commands left to be done, in order; a job that fails is not repeated."""
+    while not work.is_over:
+        with work.transaction() as session:
+            job = duty_queries.get_first_job(session)
+            if job is None:
+                return
+            if job.current:
+                log.warning("Job %s was cut off; it begins anew.", job.id)
+            duty_queries.begin_job(session, id_=job.id)
+        log.info("Job %s: %s %s", job.id, job.todo, job.args)
+        try:
+            assert job.todo is JobKind.RELOAD_CONFIG
+            reload(job.args)
+        except Exception:  # a broken config must not stop the housework
+            log.exception("Job %s failed: %s %s", job.id, job.todo, job.args)
+        with work.transaction() as session:
+            duty_queries.delete_job(session, id_=job.id)
+
+
+def watch_agents(work: Work) -> None:
+    """Tell when no agent has been seen for too long, and when one is back."""
+    with work.transaction() as session:
+        if not counters.has_active_tasks(session):
+            # There is nothing to watch, so nobody is missed.
+            work.note = None
+            return
+        minutes = work.config.recurring_tasks.time_without_agent
+        finding = look(
+            Silence.read(work.note),
+            now=work.now,
+            last_seen_at=agent_queries.get_last_seen_at(session),
+            tolerated=timedelta(minutes=minutes),
+        )
+        work.note = finding.silence.write()
+        if finding.news is None:
+            return
+        notice = _silence_notice(finding, finding.news, minutes=minutes, now=work.now)
+        recipients = work.config.general.alerts.no_agent
+        delivery_queries.add_deliveries(
+            session,
+            deliveries=[
+                NewDelivery(
+                    event_id=None,
+                    notice=json.dumps(encode_notice(notice)),
+                    recipient=recipient,
+                    created_at=work.now,
+                    message_id=_message_id(notice, recipient),
+                )
+                for name in dict.fromkeys(recipients)
+                for recipient in expand_recipient(name, work.config.general)
+            ],
+        )
+    log.log(
+        logging.ERROR if finding.news is NoticeKind.NO_AGENT else logging.INFO,
+        "%s", notice.title,
+    )  # fmt: skip
+
+
+def _silence_notice(
+    finding: Finding, news: NoticeKind, *, minutes: int, now: datetime
+) -> Notice:
+    since = format_moment(finding.silent_since)
+    if news is NoticeKind.AGENT_BACK:
+        return Notice(
+            message_id="",
+            kind=news,
+            severity=Severity.OK,
+            at=now,
+            title="Agents are at work again",
+            lines=(("No agent since", since), ("Time", format_moment(now))),
+        )
+    # The words of 0.10.3.
+    last = "the last minute" if minutes == 1 else f"the last {minutes} minutes"
+    return Notice(
+        message_id="",
+        kind=news,
+        severity=Severity.CRITICAL,
+        at=now,
+        title=f"No agent has been seen within {last}",
+        lines=(("No agent since", since), ("Time", format_moment(now))),
+    )
+
+
+def _message_id(notice: Notice, recipient: str) -> str:
+    digest = hashlib.blake2b(recipient.encode(), digest_size=6).hexdigest()
+    return f"{notice.kind}.{to_epoch_us(notice.at)}.{digest}"

@@ -1,0 +1,89 @@
+"""Hand out due task groups to agents, and take them back."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from argos.checks import get_registered_checks
+from argos.protocol import IPV6_CAPABILITY, HeldLease
+from argos.schemas import Config
+from argos.server.database import Database
+from argos.server.identity import Pool
+from argos.server.queries import leases as queries
+from argos.server.queries.leases import LeasedTask
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseAnswer:
+    """What an agent gets; without tasks, when it is worth to ask again."""
+
+    tasks: Sequence[LeasedTask] = ()
+    next_due_at: datetime | None = None
+
+
+def lease(
+    database: Database,
+    *,
+    agent: str,
+    capabilities: Collection[str] | None,
+    limit: int,
+    config: Config,
+    now: datetime,
+) -> LeaseAnswer:
+    """Lease up to `limit` due groups that the agent can probe.
+
+    `capabilities` is None for agents of 0.10.3, which do not announce any.
+    """
+    pools = allowed_pools(capabilities)
+    with database.reading() as session:
+        next_due_at = queries.get_next_due_at(session, pools=pools)
+    if limit == 0 or next_due_at is None or next_due_at > now:
+        # Most calls end here, without having written anything.
+        return LeaseAnswer(next_due_at=next_due_at)
+    with database.transaction() as session:
+        tasks = queries.lease_groups(
+            session,
+            agent=agent,
+            pools=pools,
+            limit=limit,
+            now=now,
+            min_lease=_min_lease(capabilities, config),
+        )
+    return LeaseAnswer(tasks, next_due_at)
+
+
+def release(
+    database: Database, *, agent: str, held: Sequence[HeldLease], now: datetime
+) -> list[int]:
+    """Make groups due again that an agent will not probe; return their ids."""
+    with database.transaction() as session:
+        return queries.release_groups(session, agent=agent, held=held, now=now)
+
+
+def allowed_pools(capabilities: Collection[str] | None) -> list[Pool]:
+    """The queues that an agent may lease from.
+
+    Agents of 0.10.3 probe IPv6 without saying so, and know no check of ours. One that
+    lacks any of the new checks gets none of them: a group's checks come together.
+    """
+    if capabilities is None:
+        return [Pool.ANYONE, Pool.IPV6]
+    pools = [Pool.ANYONE]
+    if IPV6_CAPABILITY in capabilities:
+        pools.append(Pool.IPV6)
+    if new_checks() <= set(capabilities):
+        pools += [pool | Pool.NEW_CHECKS for pool in pools]
+    return pools
+
+
+def new_checks() -> frozenset[str]:
+    """The checks that agents of 0.10.3 do not know."""
+    checks = get_registered_checks().values()
+    return frozenset(check.name for check in checks if not check.is_legacy)
+
+
+def _min_lease(capabilities: Collection[str] | None, config: Config) -> timedelta:
+    # Agents of 0.10.3 have no total deadline, and report when a whole batch is over.
+    if capabilities is None:
+        return timedelta(seconds=config.recurring_tasks.max_lock_seconds)
+    return timedelta()

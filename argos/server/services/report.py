@@ -1,0 +1,176 @@
+"""Read what an agent posts, item by item: whatever it is, nothing of it breaks us."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from argos.core.text import cut, visible
+from argos.protocol import MAX_CONTEXT_BYTES, AgentResult, Refusal
+
+MAX_DEPTH = 32
+"""How deep lists and mappings of a context may nest."""
+MAX_ID = 2**63 - 1
+TRUNCATED = "truncated"
+"""The context's entry that says how many bytes it had before it was cut."""
+
+_MAX_DIGITS = 400
+_LONGEST_ESCAPE = 12
+"""Bytes that JSON needs at most for one character."""
+
+# JSON escapes of what `visible` would show, and of some harmless neighbours.
+_MAY_HIDE = re.compile(
+    r"\\(?:[bfr]|u(?:00[01]|007f|00[89]|061c|20[026]|feff|fff[9ab]|d[89a-f]))",
+    re.IGNORECASE,
+)
+_adapter = TypeAdapter(AgentResult)
+
+
+class ReportError(ValueError):
+    """The report as a whole cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadItem:
+    """One item of a report that can be used."""
+
+    index: int
+    result: AgentResult
+    context: str
+    """JSON text, visible and bounded."""
+    facts: dict[str, Any]
+    """What the text says."""
+
+
+def parse_report(body: bytes) -> list[object]:
+    """The items of a report, unread; raises ReportError when it is no JSON list."""
+    try:
+        try:
+            items = json.loads(body)
+        except ValueError as err:
+            if "digits" not in str(err):
+                raise
+            # A number longer than Python reads by default costs its own item only.
+            items = json.loads(body, parse_int=_parse_int)
+    except (ValueError, RecursionError) as err:
+        reason = "nested too deep" if isinstance(err, RecursionError) else str(err)
+        raise ReportError(f"The report is no JSON: {cut(reason, 200)}") from err
+    if not isinstance(items, list):
+        raise ReportError("Input should be a valid list")
+    return items
+
+
+def _parse_int(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MAX_DIGITS else digits
+
+
+def read_items(
+    items: Sequence[object], *, first_index: int = 0
+) -> tuple[list[ReadItem], list[Refusal]]:
+    """Split items into those that can be used, and refusals of the others."""
+    read: list[ReadItem] = []
+    refused: list[Refusal] = []
+    for index, item in enumerate(items, first_index):
+        try:
+            read.append(_read_item(index, item))
+        except ValueError as err:
+            refused.append(
+                Refusal(index=index, task_id=_task_id(item), reason=_explain(err))
+            )
+    return read, refused
+
+
+def _read_item(index: int, item: object) -> ReadItem:
+    result = _adapter.validate_python(item)
+    if not 0 < result.task_id <= MAX_ID:
+        raise ValueError("There is no such task.")
+    if result.leased_at is not None and result.leased_at.tzinfo is None:
+        raise ValueError("leased_at: it has no time zone.")
+    facts, text = tidy_context(result.context)
+    return ReadItem(index, result, text, facts)
+
+
+def tidy_context(context: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """A context that every database can keep, and its JSON text.
+
+    What is hidden in a text is shown, numbers that are none become texts, and what is
+    too long is cut and marked. Raises ValueError when it nests too deep.
+    """
+    text = _dump(context)
+    if text is None or _MAY_HIDE.search(text) or _may_be_deep(text):
+        context = {_clean(key, 0): _clean(value, 1) for key, value in context.items()}
+        text = json.dumps(context)
+    if len(text) > MAX_CONTEXT_BYTES:
+        context = _shorten(context, len(text))
+        text = json.dumps(context)
+    return context, text
+
+
+def _dump(context: dict[str, Any]) -> str | None:
+    try:
+        return json.dumps(context, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _may_be_deep(text: str) -> bool:
+    return text.count("{") + text.count("[") > MAX_DEPTH
+
+
+def _clean(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"context: it nests deeper than {MAX_DEPTH} levels.")
+    match value:
+        case str():
+            lines = re.split(r"([\n\t])", value)
+            return "".join(
+                line if line in {"\n", "\t"} else visible(line) for line in lines
+            )
+        case dict():
+            return {
+                _clean(key, 0): _clean(kept, depth + 1) for key, kept in value.items()
+            }
+        case list():
+            return [_clean(kept, depth + 1) for kept in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+def _shorten(context: dict[str, Any], size: int) -> dict[str, Any]:
+    """Keep what is short, cut what is long, leave out what still has no room."""
+    room = MAX_CONTEXT_BYTES - len(f', "{TRUNCATED}": {size}') - 2
+    kept: dict[str, Any] = {}
+    for key, value in sorted(context.items(), key=lambda fact: len(json.dumps(fact))):
+        for form in (value, cut(_as_text(value), room // _LONGEST_ESCAPE)):
+            length = len(json.dumps({key: form}))
+            if length <= room:
+                kept[key] = form
+                room -= length
+                break
+    order = {key: kept[key] for key in context if key in kept}
+    return {**order, TRUNCATED: size}
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _task_id(item: object) -> int | None:
+    value = item.get("task_id") if isinstance(item, dict) else None
+    if isinstance(value, int) and 0 < value <= MAX_ID:
+        return value
+    return None
+
+
+def _explain(err: ValueError) -> str:
+    if not isinstance(err, ValidationError):
+        return str(err)
+    fault = err.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in fault["loc"]) or "item"
+    return visible(cut(f"{place}: {fault['msg']}", 300))
