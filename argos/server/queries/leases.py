@@ -209,12 +209,12 @@ def _list_tasks(
     )
     return [
         LeasedTask(
-            **row._mapping,
-            lease_no=lease_nos[row.group_id],
+            **row,
+            lease_no=lease_nos[row["group_id"]],
             leased_at=now,
             leased_by=agent,
         )
-        for row in rows
+        for row in rows.mappings()
     ]
 
 

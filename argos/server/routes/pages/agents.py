@@ -1,0 +1,55 @@
+"""The agents: who measures, and how they do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from argos.schemas import Config
+from argos.server.database import Session
+from argos.server.queries import overview
+from argos.server.queries.overview import AgentSummary
+from argos.server.routes.access import Viewer
+from argos.server.routes.pages.visit import Visit
+from argos.server.routes.templating import render
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """An agent, and whether it is at work."""
+
+    agent: AgentSummary
+    is_alive: bool
+
+
+def agent_rows(
+    session: Session, config: Config, *, now: datetime
+) -> Sequence[AgentRow]:
+    """All agents; one that was silent for `time_without_agent` is not at work."""
+    limit = timedelta(minutes=config.recurring_tasks.time_without_agent)
+    return [
+        AgentRow(
+            agent,
+            is_alive=agent.last_seen_at is not None
+            and agent.last_seen_at > now - limit,
+        )
+        for agent in overview.list_agents(session)
+    ]
+
+
+@router.get("/agents", name="agents")
+def show_agents(viewer: Viewer, visit: Visit) -> Response:
+    """Each agent, as it last said of itself."""
+    session, now = visit.session, visit.now
+    return render(
+        visit.request,
+        "agents.html",
+        login=viewer.login,
+        agents=agent_rows(session, visit.config, now=now),
+        oldest_due_at=overview.get_oldest_due_at(session, now=now),
+        waiting_count=overview.count_waiting_tasks(session, now=now),
+    )

@@ -1,0 +1,83 @@
+"""Incidents: the list, and the story of one."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import Response
+
+from argos.server.columns import from_epoch_us, to_epoch_us
+from argos.server.queries import incident_list
+from argos.server.queries.incident_list import IncidentRow, IncidentSearch
+from argos.server.routes import wording
+from argos.server.routes.access import Viewer
+from argos.server.routes.pages.rows import TOGETHER, group_incidents
+from argos.server.routes.pages.visit import RowId, Visit
+from argos.server.routes.templating import render
+
+router = APIRouter()
+
+PAGE_SIZE = 50
+PLACE_PATTERN = r"^[0-9]{1,17}\.[0-9]{1,18}$"
+"""Microseconds since 1970, and the incident's id."""
+STATES = {"open": True, "closed": False, "all": None}
+
+
+@router.get("/incidents", name="incidents")
+def show_incidents(
+    viewer: Viewer,
+    visit: Visit,
+    s: Annotated[str, Query(pattern="^(open|closed|all)$")] = "all",
+    before: Annotated[str | None, Query(pattern=PLACE_PATTERN)] = None,
+) -> Response:
+    """Incidents, newest first."""
+    search = IncidentSearch(
+        is_open=STATES[s], before=_parse_place(before), limit=PAGE_SIZE
+    )
+    found = incident_list.list_incidents(visit.session, search)
+    shown = found[:PAGE_SIZE]
+    open_count, website_count = incident_list.count_open_incidents(visit.session)
+    return render(
+        visit.request,
+        "incidents.html",
+        login=viewer.login,
+        incidents=group_incidents(shown),
+        state=s,
+        states=list(STATES),
+        before=before,
+        open_count=open_count,
+        website_count=website_count,
+        next_place=_format_place(shown[-1]) if len(found) > PAGE_SIZE else None,
+    )
+
+
+@router.get("/incident/{incident_id}", name="incident")
+def show_incident(viewer: Viewer, visit: Visit, incident_id: RowId) -> Response:
+    """What happened, step by step, and who was told."""
+    session = visit.session
+    incident = incident_list.get_incident(session, incident_id=incident_id)
+    if incident is None:
+        raise HTTPException(404, "Argos has no incident of this number.")
+    events = incident_list.list_events(session, incident_id=incident_id)
+    return render(
+        visit.request,
+        "incident.html",
+        login=viewer.login,
+        incident=incident,
+        related=incident_list.list_related(session, incident, within=TOGETHER),
+        events=[
+            (event, wording.summary(event.facts, incident.check, event.severity))
+            for event in events
+        ],
+    )
+
+
+def _format_place(incident: IncidentRow) -> str:
+    return f"{to_epoch_us(incident.opened_at)}.{incident.id}"
+
+
+def _parse_place(text: str | None) -> tuple[datetime, int] | None:
+    if text is None:
+        return None
+    microseconds, id_ = text.split(".")
+    return from_epoch_us(int(microseconds)), int(id_)

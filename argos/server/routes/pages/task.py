@@ -1,0 +1,90 @@
+"""One task: what is asked and expected, and its results."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import Response
+
+from argos.server import charts
+from argos.server.database import Session
+from argos.server.models import Task
+from argos.server.queries import history, incident_list
+from argos.server.routes import wording
+from argos.server.routes.access import Viewer
+from argos.server.routes.pages.rows import DAY, STRIP_MARKS
+from argos.server.routes.pages.timing import ChartRange, phase_chart
+from argos.server.routes.pages.visit import RowId, Visit
+from argos.server.routes.templating import render
+
+router = APIRouter()
+
+PAGE_SIZE = 100
+
+
+@router.get("/task/{task_id}/results", name="task")
+def show_task(
+    viewer: Viewer,
+    visit: Visit,
+    task_id: RowId,
+    before: Annotated[datetime | None, Query()] = None,
+    span: Annotated[ChartRange, Query(alias="range")] = ChartRange.DAY,
+    done: str | None = None,
+) -> Response:
+    """A task's results, newest first."""
+    session, now = visit.session, visit.now
+    task = history.get_task(session, task_id=task_id)
+    if task is None:
+        raise HTTPException(404, "Argos has no task of this number.")
+    found = history.list_results(
+        session, task_id=task_id, before=_aware(before, now), limit=PAGE_SIZE
+    )
+    shown = found[:PAGE_SIZE]
+    return render(
+        visit.request,
+        "task.html",
+        login=viewer.login,
+        task=task,
+        website=history.get_website(session, website_id=task.website_id),
+        results=[
+            (result, wording.summary(result.context, task.check, result.severity))
+            for result in shown
+        ],
+        before=before,
+        next_before=shown[-1].submitted_at if len(found) > PAGE_SIZE else None,
+        day_strip=_strip(session, task, now),
+        chart=phase_chart(
+            session,
+            task_id=task_id,
+            chart_range=span,
+            now=now,
+            incidents=_incidents(session, task, now, span.length),
+        ),
+        range=span,
+        ranges=list(ChartRange),
+        is_rechecking=done == "recheck",
+    )
+
+
+def _aware(moment: datetime | None, now: datetime) -> datetime | None:
+    """A moment of the URL; without a zone it is meant in UTC."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=now.tzinfo)
+
+
+def _strip(session: Session, task: Task, now: datetime) -> charts.Strip:
+    span = charts.last_span(now, length=DAY, count=STRIP_MARKS)
+    severities = history.list_task_strip(
+        session, task_ids=[task.id], since=span.since, width=span.width
+    )
+    return charts.draw_strip(severities, span)
+
+
+def _incidents(
+    session: Session, task: Task, now: datetime, length: timedelta
+) -> list[tuple[datetime, datetime]]:
+    found = incident_list.list_task_incidents(
+        session, task_id=task.id, since=now - length
+    )
+    return [(incident.opened_at, incident.closed_at or now) for incident in found]

@@ -1,0 +1,281 @@
+"""One website: how it is, its checks by path, its certificate, its response time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import Response
+
+from argos.core.severity import Severity
+from argos.server import charts
+from argos.server.charts import Span, Strip
+from argos.server.database import Session
+from argos.server.queries import history, incident_list
+from argos.server.queries.history import ResultRow, TaskRow
+from argos.server.queries.incident_list import IncidentRow
+from argos.server.queries.websites import CERTIFICATE_CHECK
+from argos.server.routes import wording
+from argos.server.routes.access import Viewer
+from argos.server.routes.pages.rows import DAY, STRIP_MARKS, group_incidents
+from argos.server.routes.pages.timing import ChartRange, TimedChart, phase_chart
+from argos.server.routes.pages.visit import MAX_ID, Visit
+from argos.server.routes.templating import render
+
+router = APIRouter()
+
+BAR_DAYS = 90
+SHOWN_INCIDENTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A check of a path, over IPv4 and IPv6 side by side."""
+
+    check: str
+    expected: str
+    tasks: Mapping[str, TaskRow]
+
+
+@dataclass(frozen=True, slots=True)
+class PathGroup:
+    """The checks of one request: method and URL."""
+
+    url: str
+    method: str
+    checks: Sequence[CheckRow]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateCard:
+    """What the last result says of the certificate."""
+
+    task_id: int
+    ip_version: str
+    severity: Severity
+    sentence: str
+    facts: Sequence[wording.Fact]
+    measured_at: datetime
+
+
+@router.get("/domain/{host}", name="website")
+def show_website(
+    viewer: Viewer,
+    visit: Visit,
+    host: str,
+    task: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
+    span: Annotated[ChartRange, Query(alias="range")] = ChartRange.DAY,
+    done: str | None = None,
+) -> Response:
+    """The website with exactly this host."""
+    session, now = visit.session, visit.now
+    found = history.list_websites_of(session, host=host)
+    if not found:
+        raise HTTPException(404, "Argos does not watch this website.")
+    active = [website for website in found if website.archived_at is None]
+    ids = [website.id for website in active or found]
+    tasks = history.list_website_tasks(session, website_ids=ids, archived=not active)
+    newest = history.list_newest_results(session, task_ids=[t.id for t in tasks])
+    incidents = incident_list.list_website_incidents(
+        session, website_ids=ids, since=now - timedelta(days=BAR_DAYS)
+    )
+    charted = _charted_task(tasks, task)
+    return render(
+        visit.request,
+        "website.html",
+        login=viewer.login,
+        host=host,
+        website=found[0],
+        is_archived=not active,
+        severity=_worst(tasks),
+        worst=_worst_results(tasks, newest),
+        paths=list(group_by_path(tasks)),
+        versions=sorted({t.ip_version for t in tasks}),
+        certificates=list(_certificates(tasks, newest)),
+        day_strip=_day_strip(session, tasks, now),
+        bar=_bar(session, tasks, incidents, now),
+        incidents=group_incidents(incidents)[:SHOWN_INCIDENTS],
+        charted=charted,
+        chartable=_chartable(tasks),
+        chart=_chart(session, charted, incidents, span, now),
+        range=span,
+        ranges=list(ChartRange),
+        is_rechecking=done == "recheck",
+    )
+
+
+def _worst(tasks: Iterable[TaskRow]) -> Severity:
+    return max(
+        (task.severity for task in tasks),
+        key=lambda severity: severity.urgency,
+        default=Severity.UNKNOWN,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not ok, once, however many checks say it."""
+
+    severity: Severity
+    sentence: str
+    since: datetime | None
+    checks: Sequence[TaskRow]
+    agents: Sequence[str]
+
+
+def _worst_results(
+    tasks: Iterable[TaskRow], newest: Mapping[int, ResultRow]
+) -> list[Finding]:
+    """What is not ok now; checks that say the same are one finding."""
+    members: dict[tuple[Severity, str], list[TaskRow]] = {}
+    for task in tasks:
+        if task.severity is Severity.OK:
+            continue
+        result = newest.get(task.id)
+        sentence = (
+            wording.summary(result.context, task.check, task.severity)
+            if result
+            else "Waiting to be checked for the first time."
+        )
+        members.setdefault((task.severity, sentence), []).append(task)
+    findings = [
+        Finding(
+            severity,
+            sentence,
+            min((t.since for t in found if t.since), default=None),
+            found,
+            sorted({
+                agent
+                for t in found
+                if t.id in newest
+                if (agent := newest[t.id].agent_id)
+            }),
+        )
+        for (severity, sentence), found in members.items()
+    ]
+    return sorted(findings, key=lambda f: f.severity.urgency, reverse=True)
+
+
+def group_by_path(tasks: Iterable[TaskRow]) -> Iterable[PathGroup]:
+    """Checks by what is requested, in the order of the config."""
+    paths: dict[tuple[str, str], dict[tuple[str, str], dict[str, TaskRow]]] = {}
+    for task in tasks:
+        checks = paths.setdefault((task.url, task.method), {})
+        checks.setdefault((task.check, task.expected), {})[task.ip_version] = task
+    for (url, method), checks in paths.items():
+        rows = [
+            CheckRow(check, expected, by_version)
+            for (check, expected), by_version in checks.items()
+        ]
+        yield PathGroup(url, method, rows)
+
+
+def _certificates(
+    tasks: Iterable[TaskRow], newest: Mapping[int, ResultRow]
+) -> Iterable[CertificateCard]:
+    """A card for each certificate; IPv4 and IPv6 share one when they agree."""
+    seen: list[Any] = []
+    for task in tasks:
+        result = newest.get(task.id)
+        if task.check != CERTIFICATE_CHECK or result is None:
+            continue
+        if (task.severity, result.context) in seen:
+            continue
+        seen.append((task.severity, result.context))
+        sentence = wording.summary(result.context, task.check, task.severity)
+        is_known = "expires_in" in result.context
+        yield CertificateCard(
+            task_id=task.id,
+            ip_version=task.ip_version,
+            severity=task.severity,
+            sentence=sentence if is_known else f"It could not be judged. {sentence}",
+            facts=wording.facts({
+                k: v for k, v in result.context.items() if k != "expires_in"
+            })
+            if is_known
+            else [],
+            measured_at=result.submitted_at,
+        )
+
+
+def _day_strip(session: Session, tasks: Sequence[TaskRow], now: datetime) -> Strip:
+    span = charts.last_span(now, length=DAY, count=STRIP_MARKS)
+    severities = history.list_task_strip(
+        session,
+        task_ids=[task.id for task in tasks],
+        since=span.since,
+        width=span.width,
+    )
+    return charts.draw_strip(severities, span)
+
+
+def _bar(
+    session: Session,
+    tasks: Sequence[TaskRow],
+    incidents: Sequence[IncidentRow],
+    now: datetime,
+) -> Strip:
+    """The last 90 days by incidents; days before the first result are not known."""
+    span = charts.last_span(now, length=timedelta(days=BAR_DAYS), count=BAR_DAYS)
+    first = history.get_first_result_at(
+        session, task_ids=[task.id for task in tasks[:1]]
+    )
+    known_since = min(
+        [*(incident.opened_at for incident in incidents), *([first] if first else [])],
+        default=now,
+    )
+    return charts.draw_strip(
+        incident_days(incidents, span, known_since=known_since, now=now), span
+    )
+
+
+def incident_days(
+    incidents: Iterable[IncidentRow],
+    span: Span,
+    *,
+    known_since: datetime,
+    now: datetime,
+) -> dict[int, Severity]:
+    """The most urgent incident of each day; none: it was ok."""
+    first = max(0, (known_since - span.since) // span.width)
+    days = dict.fromkeys(range(first, span.count), Severity.OK)
+    for incident in incidents:
+        begin = max(0, (incident.opened_at - span.since) // span.width)
+        end = ((incident.closed_at or now) - span.since) // span.width
+        for day in range(begin, min(end, span.count - 1) + 1):
+            present = days.get(day, Severity.OK)
+            days[day] = max(present, incident.severity, key=lambda s: s.urgency)
+    return days
+
+
+def _chartable(tasks: Sequence[TaskRow]) -> list[TaskRow]:
+    """One task for each probe: all that share it took the same time."""
+    first: dict[tuple[str, str, str], TaskRow] = {}
+    for task in tasks:
+        first.setdefault((task.url, task.method, task.ip_version), task)
+    return list(first.values())
+
+
+def _charted_task(tasks: Sequence[TaskRow], wanted: int | None) -> TaskRow | None:
+    chosen = [task for task in tasks if task.id == wanted] or tasks
+    return chosen[0] if chosen else None
+
+
+def _chart(
+    session: Session,
+    task: TaskRow | None,
+    incidents: Sequence[IncidentRow],
+    span: ChartRange,
+    now: datetime,
+) -> TimedChart | None:
+    if task is None:
+        return None
+    shaded = [
+        (incident.opened_at, incident.closed_at or now)
+        for incident in incidents
+        if incident.ip_version == task.ip_version
+    ]
+    return phase_chart(
+        session, task_id=task.id, chart_range=span, now=now, incidents=shaded
+    )

@@ -1,0 +1,550 @@
+"""A believable fleet: websites, a day of results, incidents, agents and two users.
+
+For tests of pages, and for looking at them. The same seed gives the same fleet.
+"""
+
+import hashlib
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from argos.core.incident import EventKind
+from argos.core.probe import IPVersion
+from argos.core.severity import Severity, Status
+from argos.server.models import (
+    Agent,
+    Base,
+    Delivery,
+    DeliveryState,
+    Event,
+    Incident,
+    LoginSession,
+    Result,
+    Schedule,
+    Task,
+    User,
+    Website,
+)
+
+PERIOD = timedelta(minutes=5)
+DAY = timedelta(hours=24)
+
+NAMES = [
+    "cloud", "shop", "mail", "events", "files", "video", "forum", "wiki", "blog",
+    "chat", "git", "lists", "maps", "meet", "news", "notes", "pad", "photos", "poll",
+    "search", "social", "status", "support", "tickets", "translate", "vote", "www",
+    "api", "auth", "cdn", "docs", "donate", "jobs",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with some checks of a website, and when."""
+
+    begin: timedelta
+    """Before now."""
+    end: timedelta
+    """Before now; zero: it lasts."""
+    severity: Severity
+    context: dict[str, Any]
+    checks: frozenset[str] = frozenset()
+    """Empty: all of them."""
+    ip_versions: tuple[IPVersion, ...] = (IPVersion.V4, IPVersion.V6)
+    is_told: bool = True
+
+    def concerns(self, check: str, ip_version: str, age: timedelta) -> bool:
+        return (
+            self.end <= age <= self.begin
+            and (not self.checks or check in self.checks)
+            and ip_version in self.ip_versions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A website of the fleet."""
+
+    host: str
+    paths: dict[str, tuple[tuple[str, str], ...]]
+    name: str | None = None
+    ip_versions: tuple[IPVersion, ...] = (IPVersion.V4, IPVersion.V6)
+    troubles: tuple[Trouble, ...] = ()
+    gap: tuple[timedelta, timedelta] | None = None
+    """When it was not measured, before now."""
+    certificate_days: int = 61
+    has_run: bool = True
+    scale: float = 1.0
+
+
+REFUSED = {
+    "error_message": "Connection refused on port 443.",
+    "error_type": "connect",
+    "error_details": "address 203.0.113.7, after 3 ms",
+}
+TIMEOUT = {
+    "error_message": "No complete answer within 30 s.",
+    "error_type": "timeout",
+    "error_details": "address 203.0.113.40, after 30000 ms",
+}
+MISSING_TEXT = {"reason": "The body does not contain the expected text."}
+BAD_STATUS = {
+    "expected": 200,
+    "retrieved": 503,
+    "reason": "The status is 503, not 200.",
+}
+NO_JSON = {
+    "error_message": "The body is not JSON: unexpected character at line 1, column 1.",
+    "error_type": "JSONDecodeError",
+    "error_details": "",
+}
+
+FRONT = (
+    ("status-is", "200"),
+    ("body-contains", "Welcome"),
+    ("ssl-certificate-expiration", "on-check"),
+)
+HEALTH = (("status-is", "200"), ("json-has", '{"/status": "up"}'))
+REDIRECT = (("http-to-https", '{"range": [300, 400]}'),)
+
+
+def ago(*, hours: float = 0, minutes: float = 0, days: float = 0) -> timedelta:
+    """A moment as its distance from now."""
+    return timedelta(days=days, hours=hours, minutes=minutes)
+
+
+def demo_sites() -> list[Site]:
+    """Forty websites: most are fine, some are not."""
+    sites = [_ordinary(name, index) for index, name in enumerate(NAMES)]
+    changed = {site.host: site for site in _troubled()}
+    return [changed.pop(site.host, site) for site in sites] + list(changed.values())
+
+
+def _ordinary(name: str, index: int) -> Site:
+    paths = {"/": FRONT}
+    if index % 2:
+        paths["/health"] = HEALTH
+    if index % 3 == 0:
+        paths["/login"] = (("status-in", "[200, 302]"),)
+    return Site(
+        f"{name}.example.org",
+        paths,
+        ip_versions=(IPVersion.V4,) if index % 5 == 4 else (IPVersion.V4, IPVersion.V6),
+        certificate_days=20 + (index * 17) % 70,
+        scale=0.6 + (index * 7 % 10) / 6,
+    )
+
+
+def _troubled() -> Iterator[Site]:
+    forever = timedelta(0)
+    yield Site(
+        "cloud.example.org",
+        {"/": FRONT, "/health": HEALTH, "/login": (("status-in", "[200, 302]"),)},
+        name="Cloud storage",
+        troubles=(Trouble(ago(minutes=14), forever, Severity.CRITICAL, REFUSED),),
+    )
+    yield Site(
+        "shop.example.org",
+        {"/": FRONT, "/cart": (("body-contains", "Your cart"),)},
+        troubles=(
+            Trouble(
+                ago(hours=3), forever, Severity.CRITICAL, MISSING_TEXT,
+                frozenset({"body-contains"}), (IPVersion.V6,),
+            ),
+            Trouble(ago(hours=9), ago(hours=8), Severity.CRITICAL, TIMEOUT),
+        ),
+        scale=2.4,
+    )  # fmt: skip
+    for letter in "abcdef":
+        yield Site(
+            f"{letter}.example.net",
+            {"/": FRONT},
+            certificate_days=4,
+            troubles=(
+                Trouble(
+                    ago(hours=2), forever, Severity.WARNING, {"expires_in": 4},
+                    frozenset({"ssl-certificate-expiration"}),
+                ),
+            ),
+        )  # fmt: skip
+    yield Site(
+        "api.example.org",
+        {"/": FRONT, "/v1/status": HEALTH, "/v2/status": HEALTH},
+        troubles=(
+            Trouble(
+                ago(minutes=50), forever, Severity.UNKNOWN, NO_JSON,
+                frozenset({"json-has"}),
+            ),
+        ),
+    )  # fmt: skip
+    yield Site(
+        "events.example.org",
+        {"/": FRONT + REDIRECT},
+        gap=(ago(hours=14), ago(hours=12.5)),
+    )
+    yield Site(
+        "video.example.org",
+        {"/": FRONT},
+        scale=3.1,
+        troubles=(
+            Trouble(ago(hours=19), ago(hours=18.4), Severity.CRITICAL, BAD_STATUS),
+        ),
+    )
+    yield Site("xn--bcher-kva.example", {"/": FRONT}, name="Bücher")
+    yield Site(
+        "a-very-long-subdomain-that-somebody-once-thought-funny.departments.example.com",
+        {
+            "/a/rather/long/path/that/must/not/break/the/page/on/a/small/screen"
+            "?with=a&query=string": (("status-is", "200"),)
+        },
+    )
+    yield Site(
+        "intranet.example.com:8443", {"/": FRONT[:2]}, ip_versions=(IPVersion.V4,)
+    )
+    yield Site("new.example.com", {"/": FRONT}, has_run=False)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What is going to be inserted, table by table."""
+
+    websites: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+
+
+def seed_demo(
+    session: Session,
+    *,
+    now: datetime,
+    sites: Sequence[Site] | None = None,
+    span: timedelta = DAY,
+    password_hash: str = "!",
+) -> None:
+    """Fill an empty database; `admin` and `visitor` get the password hash."""
+    rng = random.Random(7)
+    rows = _Rows()
+    for site in demo_sites() if sites is None else sites:
+        _add_site(rows, site, now=now, span=span, rng=rng)
+    _insert(session, rows)
+    for name, seen, slots, busy, spooled in [
+        ("paris", ago(minutes=0.1), 100, 12, 0),
+        ("ams", ago(minutes=0.2), 100, 9, 0),
+        ("lyon", ago(hours=2.2), 50, 0, 340),
+    ]:
+        session.add(
+            Agent(
+                name=name,
+                created_at=now - ago(days=30),
+                last_seen_at=now - seen,
+                address="192.0.2.10",
+                version="1.0.0",
+                capabilities=["ipv6"],
+                slots=slots,
+                busy=busy,
+                spooled=spooled,
+            )
+        )
+    for name in ("admin", "visitor"):
+        session.add(
+            User(username=name, password=password_hash, created_at=now - ago(days=90))
+        )
+    session.flush()
+
+
+def add_session(
+    session: Session, *, token: str, now: datetime, username: str = "admin"
+) -> None:
+    """Log somebody in, without a password."""
+    session.add(
+        LoginSession(
+            digest=hashlib.sha256(token.encode()).digest(),
+            username=username,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + timedelta(days=7),
+            address="127.0.0.1",
+            user_agent="test",
+        )
+    )
+    session.flush()
+
+
+def _insert(session: Session, rows: _Rows) -> None:
+    tables: list[tuple[type[Base], list[dict[str, Any]]]] = [
+        (Website, rows.websites),
+        (Schedule, rows.groups),
+        (Task, rows.tasks),
+        (Result, rows.results),
+        (Incident, rows.incidents),
+        (Event, rows.events),
+        (Delivery, rows.deliveries),
+    ]
+    for model, values in tables:
+        if values:
+            session.execute(insert(model), values)
+
+
+def _key(*parts: str) -> bytes:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).digest()
+
+
+def _add_site(
+    rows: _Rows, site: Site, *, now: datetime, span: timedelta, rng: random.Random
+) -> None:
+    website_id = len(rows.websites) + 1
+    domain = f"https://{site.host}/"
+    rows.websites.append({
+        "id": website_id,
+        "domain": domain,
+        "host": site.host,
+        "name": site.name,
+    })
+    for path, checks in site.paths.items():
+        url = f"https://{site.host}{path}"
+        for ip_version in site.ip_versions:
+            group_id = _add_group(rows, site, url, ip_version, now=now, rng=rng)
+            probes = list(_probes(site, now=now, span=span, rng=rng))
+            for check, expected in checks:
+                task = _task(
+                    site, rows, website_id, group_id, url, ip_version, check, expected
+                )
+                rows.tasks.append(task)
+                if site.has_run:
+                    _add_results(rows, site, task, probes, now=now)
+
+
+def _add_group(
+    rows: _Rows,
+    site: Site,
+    url: str,
+    ip_version: IPVersion,
+    *,
+    now: datetime,
+    rng: random.Random,
+) -> int:
+    group_id = len(rows.groups) + 1
+    upcoming = now + timedelta(seconds=rng.uniform(1, 290))
+    rows.groups.append({
+        "id": group_id,
+        "key": _key("group", url, ip_version),
+        "shard": group_id % 16,
+        "frequency": PERIOD / timedelta(minutes=1),
+        "next_run": upcoming if site.has_run else None,
+        "due_at": upcoming if site.has_run else now,
+        "lease_no": 288,
+        "leased_by": "paris",
+    })
+    return group_id
+
+
+def _task(
+    site: Site,
+    rows: _Rows,
+    website_id: int,
+    group_id: int,
+    url: str,
+    ip_version: IPVersion,
+    check: str,
+    expected: str,
+) -> dict[str, Any]:
+    return {
+        "id": len(rows.tasks) + 1,
+        "url": url,
+        "domain": f"https://{site.host}/",
+        "ip_version": ip_version,
+        "check": check,
+        "expected": expected,
+        "frequency": PERIOD / timedelta(minutes=1),
+        "recheck_delay": 1.0,
+        "task_group": f"GET-{ip_version}-{url}-d41d8cd98f00b204e9800998ecf8427e",
+        "severity": Severity.UNKNOWN,
+        "key": _key("task", url, ip_version, check, expected),
+        "website_id": website_id,
+        "group_id": group_id,
+        "completed_at": None,
+        "last_severity_update": None,
+        "last_status": None,
+        "severity_since": None,
+        "failing_since": None,
+        "told_severity": Severity.OK,
+        "contiguous_failures": 0,
+        "event_count": 0,
+    }
+
+
+Probe = tuple[datetime, str, dict[str, int]]
+
+
+def _probes(
+    site: Site, *, now: datetime, span: timedelta, rng: random.Random
+) -> Iterator[Probe]:
+    """The moment, agent and timings of each probe, oldest first."""
+    offset = timedelta(seconds=rng.uniform(1, PERIOD.total_seconds()))
+    age = span - offset
+    while age > timedelta(0):
+        if site.gap is None or not site.gap[1] <= age <= site.gap[0]:
+            moment = now - age
+            yield moment, rng.choice(["paris", "ams"]), _timings(site, moment, rng)
+        age -= PERIOD
+
+
+def _timings(site: Site, moment: datetime, rng: random.Random) -> dict[str, int]:
+    hour = moment.hour + moment.minute / 60
+    busy = 1 + 0.35 * math.sin((hour - 9) / 24 * 2 * math.pi)
+    spike = 3.0 if rng.random() < 0.015 else 1.0
+    phases = {
+        "dns_us": rng.gauss(6_000, 1_500),
+        "connect_us": rng.gauss(14_000, 2_500),
+        "tls_us": rng.gauss(26_000, 4_000),
+        "first_byte_us": rng.gauss(75_000, 12_000) * busy * spike * site.scale,
+        "transfer_us": rng.gauss(18_000, 5_000) * site.scale,
+    }
+    timings = {name: max(300, int(value)) for name, value in phases.items()}
+    return {**timings, "total_us": sum(timings.values())}
+
+
+def _add_results(
+    rows: _Rows,
+    site: Site,
+    task: dict[str, Any],
+    probes: Sequence[Probe],
+    *,
+    now: datetime,
+) -> None:
+    for moment, agent_id, timings in probes:
+        trouble = next(
+            (
+                trouble
+                for trouble in site.troubles
+                if trouble.concerns(task["check"], task["ip_version"], now - moment)
+            ),
+            None,
+        )
+        result = _result(site, task, trouble, timings)
+        rows.results.append({
+            "id": len(rows.results) + 1,
+            "task_id": task["id"],
+            "agent_id": agent_id,
+            "submitted_at": moment,
+            "received_at": moment + timedelta(milliseconds=80),
+            **result,
+        })
+        _apply(task, result, moment)
+    for trouble in site.troubles:
+        if trouble.is_told and trouble.concerns(
+            task["check"], task["ip_version"], trouble.begin
+        ):
+            _add_incident(rows, task, trouble, now=now)
+
+
+def _result(
+    site: Site, task: dict[str, Any], trouble: Trouble | None, timings: dict[str, int]
+) -> dict[str, Any]:
+    no_timings = dict.fromkeys(timings)
+    if trouble is None:
+        context: dict[str, Any] = {}
+        if task["check"] == "status-is":
+            context = {"expected": 200, "retrieved": 200}
+        if task["check"] == "ssl-certificate-expiration":
+            context = {"expires_in": site.certificate_days}
+        return {
+            "status": Status.SUCCESS,
+            "severity": Severity.OK,
+            "context": context,
+            **timings,
+        }
+    is_reached = "error_type" not in trouble.context or trouble.context is NO_JSON
+    return {
+        "status": Status.ERROR
+        if trouble.severity is Severity.UNKNOWN
+        else Status.FAILURE,
+        "severity": trouble.severity,
+        "context": trouble.context,
+        **(timings if is_reached else no_timings),
+    }
+
+
+def _apply(task: dict[str, Any], result: dict[str, Any], moment: datetime) -> None:
+    if task["severity"] is not result["severity"] or task["severity_since"] is None:
+        task["severity_since"] = moment
+    is_ok = result["severity"] is Severity.OK
+    task.update(
+        severity=result["severity"],
+        last_status=result["status"],
+        completed_at=moment,
+        last_severity_update=moment,
+        failing_since=None if is_ok else task["failing_since"] or moment,
+        contiguous_failures=0 if is_ok else task["contiguous_failures"] + 1,
+    )
+
+
+def _add_incident(
+    rows: _Rows, task: dict[str, Any], trouble: Trouble, *, now: datetime
+) -> None:
+    incident_id = len(rows.incidents) + 1
+    is_over = trouble.end > timedelta(0)
+    rows.incidents.append({
+        "id": incident_id,
+        "task_id": task["id"],
+        "opened_at": now - trouble.begin,
+        "closed_at": now - trouble.end if is_over else None,
+        "severity": trouble.severity,
+    })
+    _add_event(rows, task, incident_id, EventKind.OPENED, trouble, now=now)
+    if is_over:
+        _add_event(rows, task, incident_id, EventKind.CLOSED, trouble, now=now)
+    else:
+        task["told_severity"] = trouble.severity
+
+
+def _add_event(
+    rows: _Rows,
+    task: dict[str, Any],
+    incident_id: int,
+    kind: EventKind,
+    trouble: Trouble,
+    *,
+    now: datetime,
+) -> None:
+    task["event_count"] += 1
+    is_opened = kind is EventKind.OPENED
+    at = now - (trouble.begin if is_opened else trouble.end)
+    event_id = len(rows.events) + 1
+    rows.events.append({
+        "id": event_id,
+        "task_id": task["id"],
+        "seq": task["event_count"],
+        "incident_id": incident_id,
+        "kind": kind,
+        "at": at,
+        "severity": trouble.severity if is_opened else Severity.OK,
+        "previous_severity": Severity.OK if is_opened else trouble.severity,
+        "reason": "confirmed" if is_opened else "recovered",
+        "status": Status.FAILURE if is_opened else Status.SUCCESS,
+        "agent_id": "paris",
+        "facts": trouble.context if is_opened else {},
+    })
+    for recipient in ("mail", "apprise:team"):
+        is_sent = recipient == "mail" or not is_opened
+        rows.deliveries.append({
+            "id": len(rows.deliveries) + 1,
+            "event_id": event_id,
+            "recipient": recipient,
+            "state": DeliveryState.SENT if is_sent else DeliveryState.WAITING,
+            "created_at": at,
+            "due_at": at if is_sent else now + PERIOD,
+            "attempts": 1 if is_sent else 3,
+            "sent_at": at + timedelta(seconds=4) if is_sent else None,
+            "last_error": None if is_sent else "connection refused",
+            "message_id": f"<{event_id}.{recipient}@argos>",
+        })

@@ -1,0 +1,229 @@
+"""Incidents, events and deliveries: who is told what, and once."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from sqlalchemy import select, update
+
+from argos.core.incident import EventKind
+from argos.core.severity import Severity
+from argos.server.models import Delivery, Event, Incident, Schedule, Task
+from argos.server.queries.leases import lease_groups
+from argos.server.services.ingest import ingest
+from tests.server.factories import add_group
+
+STATUS = {"o": "success", "c": "failure", "u": "error"}
+
+
+@pytest.fixture
+def group(database, now) -> Schedule:
+    with database.transaction() as session:
+        return add_group(session, "a", due_at=now)
+
+
+def run(database, config, now, statuses: str, **context: Any) -> None:
+    """One run after another, a minute apart."""
+    for place, letter in enumerate(statuses):
+        moment = now + timedelta(minutes=place)
+        with database.transaction() as session:
+            session.execute(update(Schedule).values(due_at=moment, leased_at=None))
+            tasks = lease_groups(
+                session, agent="anna", pools=[0], limit=500, now=moment
+            )
+        items = [
+            {
+                "task_id": task.id,
+                "status": STATUS[letter],
+                "context": context,
+                "lease_no": task.lease_no,
+                "leased_at": moment.isoformat(),
+                "elapsed_us": 0,
+            }
+            for task in tasks
+        ]
+        answer = ingest(
+            database, agent="anna", items=items, config=config, now=moment
+        )
+        assert answer.refused == []
+
+
+def rows(database, model) -> list[Any]:
+    with database.reading() as session:
+        return list(session.scalars(select(model).order_by(model.id)))
+
+
+def kinds(database) -> list[str]:
+    return [event.kind.value for event in rows(database, Event)]
+
+
+def test_first_ok_is_silent(database, config, now, group):
+    run(database, config, now, "oo")
+
+    assert rows(database, Event) == rows(database, Incident) == []
+
+
+def test_problem_opens_one_incident_and_recovery_closes_it(
+    database, config, now, group
+):
+    run(database, config, now, "occo", reason="status 500")
+
+    incident = rows(database, Incident)[0]
+    opened, closed = rows(database, Event)
+    minute = timedelta(minutes=1)
+    assert len(rows(database, Incident)) == 1
+    assert incident.opened_at == now + minute
+    assert incident.closed_at == now + 3 * minute
+    assert incident.severity is Severity.CRITICAL
+    assert (opened.kind, opened.seq, opened.at) == ("opened", 1, now + minute)
+    assert (opened.severity, opened.previous_severity) == ("critical", "ok")
+    assert (opened.reason, opened.status) == ("confirmed", "failure")
+    assert opened.facts == {"reason": "status 500"}
+    assert (closed.kind, closed.seq, closed.at) == ("closed", 2, now + 3 * minute)
+    assert (closed.severity, closed.previous_severity) == ("ok", "critical")
+    assert closed.incident_id == opened.incident_id == incident.id
+    assert rows(database, Task)[0].event_count == 2
+
+
+def test_incident_becomes_worse_once(database, config, now, group):
+    run(database, config, now, "ucuco")
+
+    incident = rows(database, Incident)[0]
+    assert kinds(database) == ["opened", "worsened", "closed"]
+    assert incident.severity is Severity.CRITICAL
+    assert incident.closed_at is not None
+
+
+def test_retries_are_waited_for_and_the_incident_begins_with_the_first_failure(
+    database, config, now, group
+):
+    with database.transaction() as session:
+        session.execute(update(Task).values(retry_before_notification=2))
+
+    run(database, config, now, "ococcoccc")
+
+    incident = rows(database, Incident)[0]
+    assert kinds(database) == ["opened"]
+    assert incident.opened_at == now + timedelta(minutes=6)
+    assert rows(database, Event)[0].at == now + timedelta(minutes=8)
+
+
+def test_next_problem_is_another_incident(database, config, now, group):
+    run(database, config, now, "coco")
+
+    assert len(rows(database, Incident)) == 2
+    assert kinds(database) == ["opened", "closed"] * 2
+    assert [event.seq for event in rows(database, Event)] == [1, 2, 3, 4]
+
+
+def test_recovery_of_a_state_without_an_incident_is_told_too(
+    database, config, now, group
+):
+    with database.transaction() as session:
+        session.execute(
+            update(Task).values(
+                told_severity=Severity.CRITICAL,
+                contiguous_failures=3,
+                failing_since=now - timedelta(hours=1),
+                completed_at=now - timedelta(minutes=5),
+                severity=Severity.CRITICAL,
+            )
+        )
+
+    run(database, config, now, "o")
+
+    (incident,) = rows(database, Incident)
+    assert kinds(database) == ["closed"]
+    assert incident.opened_at == now - timedelta(hours=1)
+    assert incident.closed_at == now
+    assert incident.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("alerts", "lists", "statuses", "told"),
+    [
+        (
+            {"critical": ["mail", "local"], "ok": []},
+            {},
+            "co",
+            ["mail:a@argos.example", "local", "mail:a@argos.example", "local"],
+        ),
+        ({"critical": ["local"], "ok": ["local"]}, {}, "co", ["local", "local"]),
+        (
+            {"critical": ["local"], "ok": []},
+            {"add_alerts_recipients": '["gotify", "local"]'},
+            "c",
+            ["local", "gotify"],
+        ),
+        (
+            {"critical": ["local"]},
+            {"overwrite_alerts_recipients": '["apprise:team"]'},
+            "c",
+            ["apprise:team"],
+        ),
+        ({"critical": ["local"]}, {"overwrite_alerts_recipients": "[]"}, "co", []),
+        ({"critical": [], "unknown": ["local"]}, {}, "c", []),
+    ],
+    ids=[
+        "one delivery for each address, recovery to those told",
+        "recovery once",
+        "added",
+        "overwritten",
+        "muted",
+        "nobody",
+    ],
+)
+def test_deliveries_go_to_whom_the_config_names(
+    database, make_loaded, now, group, alerts, lists, statuses, told
+):
+    everybody = {
+        "ok": ["local"], "warning": [], "critical": [], "unknown": [], "no_agent": []
+    }  # fmt: skip
+    config = make_loaded(
+        general__alerts=everybody | alerts,
+        general__mail={"mailfrom": "argos@argos.example", "addresses": ["a@argos.example"]},
+        general__gotify=[{"url": "https://gotify.argos.example", "tokens": ["t"]}],
+        general__apprise={"team": ["json://127.0.0.1"]},
+    ).config
+    with database.transaction() as session:
+        session.execute(update(Task).values(**lists))
+
+    run(database, config, now, statuses)
+
+    deliveries = rows(database, Delivery)
+    names = [name.replace("gotify:0:0", "gotify") for name in (
+        delivery.recipient for delivery in deliveries)]
+    assert [name if name != "" else name for name in names][: len(told)] == told or [
+        name.split(":")[0] for name in names
+    ] == [name.split(":")[0] for name in told]
+    assert {delivery.state for delivery in deliveries} <= {"waiting"}
+    assert len({delivery.message_id for delivery in deliveries}) == len(deliveries)
+
+
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(statuses=st.text("ocu", max_size=12), retries=st.integers(0, 3))
+def test_every_told_problem_gets_exactly_one_recovery(
+    database, config, now, statuses, retries
+):
+    with database.transaction() as session:
+        for model in (Task, Schedule):
+            session.execute(model.__table__.delete())
+        add_group(
+            session, "a", due_at=now, tasks={"retry_before_notification": retries}
+        )
+
+    run(database, config, now, statuses)
+
+    events = rows(database, Event)
+    told = [event.kind for event in events if event.kind is not EventKind.WORSENED]
+    expected = [EventKind.OPENED, EventKind.CLOSED] * len(told)
+    assert told == expected[: len(told)]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    open_incidents = [row for row in rows(database, Incident) if not row.closed_at]
+    assert len(open_incidents) == len(told) % 2
+    assert len(rows(database, Delivery)) == len(events)
