@@ -83,8 +83,17 @@ def simulate(scenario: Scenario, folder: Path) -> History:
     try:
         return loop.run_until_complete(_World(scenario, folder, loop).run())
     finally:
+        _end_all(loop)
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _end_all(loop: VirtualTimeLoop) -> None:
+    """As asyncio.run does: nothing of one world outlives it."""
+    rest = asyncio.all_tasks(loop)
+    for task in rest:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
 
 
 class _World:
@@ -150,11 +159,11 @@ class _World:
         """An agent's lives, one after the other; each ends as by `kill -9`."""
         rng = random.Random(self._rng.random())
         while True:
-            is_rough = self._faults.lost_answer > 0
             life = asyncio.create_task(self._agent(name, engine, rng).run())
             lifetime = rng.expovariate(1 / self._scenario.crash_every_s)
+            crashes = self._loop.time() + lifetime < self._scenario.rough_s
             try:
-                await asyncio.wait({life}, timeout=lifetime if is_rough else None)
+                await asyncio.wait({life}, timeout=lifetime if crashes else None)
             finally:
                 life.cancel()
                 await asyncio.wait({life})
