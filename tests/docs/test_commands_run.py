@@ -57,9 +57,9 @@ def test_the_tutorial_runs(tmp_path, argos_on_path):
         start_new_session=True,
         text=True,
     )
+    assert process.stdout is not None
+    output = ""
     try:
-        output = ""
-        assert process.stdout is not None
         for line in process.stdout:
             output += line
             if "severity=ok" in line:

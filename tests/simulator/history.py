@@ -204,9 +204,9 @@ def _state_follows_run_order(history: History) -> Iterable[str]:
         ):
             newest[result.task_id] = result
     for task in history.tasks:
-        result = newest.get(task.task_id)
-        if result is None:
+        if task.task_id not in newest:
             continue
+        result = newest[task.task_id]
         if (task.severity, task.completed_at) != (result.severity, result.submitted_at):
             yield (
                 f"I-13: task {task.task_id} is {task.severity} as of"

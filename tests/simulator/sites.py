@@ -62,6 +62,9 @@ def make_sites(
 class ScriptedEngine:
     """A probe engine whose websites are made up."""
 
+    name = "scripted"
+    capacity = 1_000
+
     def __init__(self, sites: Mapping[str, Site]) -> None:
         self._sites = sites
 
