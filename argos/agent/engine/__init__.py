@@ -32,5 +32,6 @@ def create_engine(settings: EngineSettings) -> ProbeEngine:
         )
         return HttpxEngine(settings)
     from argos.agent.engine.curl_engine import CurlEngine
+    from argos.agent.engine.link import worker_environment
 
-    return CurlEngine(settings, environment=os.environ)
+    return CurlEngine(settings, environment=worker_environment(os.environ))

@@ -72,7 +72,7 @@ def describe_fault(
     date_faults = list(_date_faults(certificate, now))
     if code in {HAS_EXPIRED, NOT_YET_VALID}:
         # The code may mean any certificate of the chain; the leaf's dates follow.
-        faults = [] if date_faults else [_chain_fault(code)]
+        faults = [] if date_faults else [_date_fault(code, certificate)]
     elif code in _FAULTS:
         faults = [_FAULTS[code]]
     elif code > 1:
@@ -82,9 +82,20 @@ def describe_fault(
     return " and ".join(faults + date_faults)
 
 
-def _chain_fault(code: int) -> str:
-    state = "has expired" if code == HAS_EXPIRED else "is not valid yet"
-    return f"signed by an authority whose own certificate {state}"
+def fault_code(code: int, certificate: Certificate, now: datetime) -> int:
+    """OpenSSL's code; that of the dates when it was given none, as for a wrong name."""
+    if code:
+        return code
+    if certificate.not_after < now:
+        return HAS_EXPIRED
+    return NOT_YET_VALID if certificate.not_before > now else 0
+
+
+def _date_fault(code: int, certificate: Certificate | None) -> str:
+    state = "expired" if code == HAS_EXPIRED else "not valid yet"
+    if certificate is None:
+        return state
+    return f"signed by an authority whose own certificate is {state}"
 
 
 def _wrong_host(certificate: Certificate | None, host: str) -> str:

@@ -36,8 +36,10 @@ class Driver:
         self.process = multi.socket_action
         """Call with a descriptor that is ready and its mask."""
 
-    def __len__(self) -> int:
-        return len(self._handles)
+    @property
+    def is_busy(self) -> bool:
+        """Whether transfers are running."""
+        return bool(self._handles)
 
     def start(self, transfer: Transfer, *, remaining: float) -> None:
         """Make the next attempt of a transfer, within `remaining` seconds."""

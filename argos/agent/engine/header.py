@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 from argos.core.probe import MAX_HEADER_BYTES, MAX_HEADER_COUNT
 
-MAX_INTERIM_ANSWERS = 16
-"""1xx answers before the real one; a website needs one or two."""
-
-
-# The empty lines that end the answers count as fields; one is always there.
-_MAX_LINES = MAX_HEADER_COUNT + 1
+# The status line and the empty line of one answer count too.
+_MAX_LINES = MAX_HEADER_COUNT + 2
 
 _TOO_MANY = f"The answer has more than {MAX_HEADER_COUNT} header fields."
 _TOO_LONG = f"The headers are longer than {MAX_HEADER_BYTES // 1024} KiB."
+_TOO_MANY_ANSWERS = (
+    f"Interim (1xx) answers and the answer have more than {MAX_HEADER_COUNT} lines."
+)
 
 
 class HeaderBlock:
@@ -21,60 +20,55 @@ class HeaderBlock:
     All of them count towards the caps, since each costs the same to take in.
     """
 
-    __slots__ = ("_blocks", "_bytes", "_fields", "_lines", "is_complete", "overflow")
+    __slots__ = ("_lines", "_size", "overflow")
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
-        self._bytes = 0
-        self._fields = 0
-        self._blocks = 0
+        self._size = 0
         self.overflow: str | None = None
         """Which cap was passed, as a sentence; None: none so far."""
-        self.is_complete = False
-        """The empty line after the answer's fields has come."""
 
     def take_in(self, line: bytes) -> int | None:
         """Take one line in (libcurl's callback: None goes on, 0 ends the transfer)."""
-        self._bytes += len(line)
-        if line[:5] == b"HTTP/":
-            self._blocks += 1
-            self._lines = [line]
-            self.is_complete = False
-        else:
-            self._lines.append(line)
-            self._fields += 1
-            if len(line) <= 2:
-                self.is_complete = True
-        if (
-            self._bytes <= MAX_HEADER_BYTES
-            and self._fields <= _MAX_LINES
-            and self._blocks <= MAX_INTERIM_ANSWERS + 1
-        ):
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size <= MAX_HEADER_BYTES and len(self._lines) <= _MAX_LINES:
             return None
-        self.overflow = self._describe()
+        if self._size > MAX_HEADER_BYTES:
+            self.overflow = _TOO_LONG
+        else:
+            self.overflow = _TOO_MANY_ANSWERS if self._has_interim() else _TOO_MANY
         return 0
-
-    def _describe(self) -> str:
-        if self._blocks > MAX_INTERIM_ANSWERS + 1:
-            return f"There were more than {MAX_INTERIM_ANSWERS} interim (1xx) answers."
-        return _TOO_MANY if self._fields > _MAX_LINES else _TOO_LONG
 
     @property
     def has_begun(self) -> bool:
         """Whether a status line has come."""
         return bool(self._lines)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the empty line after the last answer's fields has come."""
+        lines = self._last_answer()
+        return b"\r\n" in lines or b"\n" in lines
+
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The fields of the last answer; names lower-cased."""
-        fields = []
-        for line in _decode(b"".join(self._lines[1:])).split("\n"):
-            text = line.rstrip("\r")
-            if not text:
-                break
-            # libcurl has joined folded lines, and refuses those without a colon.
-            name, _, value = text.partition(":")
-            fields.append((name.strip().lower(), value.strip(" \t")))
-        return tuple(fields)
+        text = _decode(b"".join(self._last_answer())).replace("\r\n", "\n")
+        # libcurl has joined folded lines, and refuses those without a colon.
+        fields = [line.partition(":") for line in text.partition("\n\n")[0].split("\n")]
+        return tuple([
+            (name.strip().lower(), value.strip(" \t")) for name, _, value in fields
+        ])
+
+    def _last_answer(self) -> list[bytes]:
+        """What follows the last status line."""
+        for index in range(len(self._lines) - 1, -1, -1):
+            if self._lines[index].startswith(b"HTTP/"):
+                return self._lines[index + 1 :]
+        return []
+
+    def _has_interim(self) -> bool:
+        return sum(line.startswith(b"HTTP/") for line in self._lines) > 1
 
 
 def describe_overflow(headers: Sequence[tuple[bytes, bytes]]) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import httpcore2
 import httpx2
 
 from argos.agent.engine.body import BodyError, decode_body, encodings_of
@@ -45,10 +46,18 @@ class Attempt:
     """Of the probe: the first attempt's beginning, the name looked up or not."""
     marks: dict[str, float] = field(default_factory=dict)
     """When httpx2 told of which event."""
+    connection: httpcore2.AsyncNetworkStream | None = None
 
     async def run(self, transport: httpx2.AsyncHTTPTransport) -> Outcome:
         """Send the request and take in the answer. Raises what httpx2 raises."""
-        response = await transport.handle_async_request(self._message())
+        try:
+            response = await transport.handle_async_request(self._message())
+        except BaseException:
+            # httpx2 leaves the socket to the garbage collector when a handshake is
+            # broken off by the deadline.
+            if self.connection is not None:
+                await self.connection.aclose()
+            raise
         try:
             self.marks["headers"] = self.clock.monotonic()
             certificate = self._certificate(response)
@@ -127,8 +136,10 @@ class Attempt:
         )
 
     # httpx2 awaits what it traces with.
-    async def _trace(self, event: str, _info: object) -> None:
+    async def _trace(self, event: str, info: dict[str, Any]) -> None:
         self.marks.setdefault(event, self.clock.monotonic())
+        if event == "connection.connect_tcp.complete":
+            self.connection = info["return_value"]
 
     async def _take_body(self, response: httpx2.Response) -> tuple[bytes, bool]:
         chunks = []

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -185,20 +185,15 @@ async def start_worker(
     Raises EngineError when it does not; its own words are on standard error.
     """
     ours, theirs = socket.socketpair()
-    with theirs:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "argos.agent.engine.worker",
-            str(theirs.fileno()),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-            env=worker_environment(environment),
-        )
-    link = WorkerLink(process, slots=settings.slots)
-    await asyncio.get_running_loop().create_unix_connection(lambda: link, sock=ours)
+    with ExitStack() as unless_started:
+        unless_started.enter_context(ours)
+        with theirs:
+            process = await _spawn(theirs.fileno(), environment)
+        link = WorkerLink(process, slots=settings.slots)
+        loop = asyncio.get_running_loop()
+        await loop.create_unix_connection(lambda: link, sock=ours)
+        # From here on, the socket is the transport's.
+        unless_started.pop_all()
     link.send_settings(settings)
     is_ready = False
     try:
@@ -214,6 +209,20 @@ async def start_worker(
             " standard error tells more."
         )
     return link
+
+
+async def _spawn(fd: int, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "argos.agent.engine.worker",
+        str(fd),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        pass_fds=(fd,),
+        env=dict(environment),
+    )
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -17,6 +17,8 @@ MAX_BACKLOG = 32 * 1024 * 1024
 """Outcomes that the agent has not taken yet; beyond it, no probe is begun."""
 
 _IDLE_INTERVAL = 20.0
+_BUSY_INTERVAL = 0.05
+"""How long a sleep may be while something is measured: oversleeping shows this way."""
 _HEARTBEAT_INTERVAL = 1.0
 _OUTCOME_SIZE = 1024
 
@@ -76,8 +78,8 @@ class ProbeLoop:
         events = self._poller.poll(patience)
         now = self._clock.monotonic()
         self._stalls.begin(now)
-        # Woken late by nothing but the time: the machine had no CPU for us.
-        overslept = 0.0 if events else max(0.0, now - slept_at - patience)
+        # The machine had no CPU for us, or we were stopped.
+        overslept = max(0.0, now - slept_at - patience)
         handlers = self._handlers
         process = self._driver.process
         for fd, ready in events:
@@ -102,7 +104,8 @@ class ProbeLoop:
             self._lifecycle.patience(now),
             self._resolver.patience(),
         )
-        return min((time for time in times if time is not None), default=_IDLE_INTERVAL)
+        longest = _BUSY_INTERVAL if self._driver.is_busy else _IDLE_INTERVAL
+        return min([longest, *(time for time in times if time is not None)])
 
     def _watch(self, fd: int, mask: int, process: Handler) -> None:
         self._poller.watch(fd, mask)

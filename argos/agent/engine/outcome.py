@@ -92,12 +92,16 @@ class Finish:
         certificate = self._certificate()
         # 1 stands for nothing in particular; libcurl looks at the name by itself.
         code = self._curl.getinfo(pycurl.SSL_VERIFYRESULT)
-        code = fault_code(0 if code == 1 else code, certificate, now=self._now)
+        code = 0 if code == 1 else code
         fault = describe_fault(
             code, certificate, host=self.transfer.request.host, now=self._now
         )
         if certificate is not None:
-            certificate = replace(certificate, fault=fault, fault_code=code)
+            certificate = replace(
+                certificate,
+                fault=fault,
+                fault_code=fault_code(code, certificate, self._now),
+            )
         return ProbeFailure(
             FailureKind.CERTIFICATE,
             f"The certificate is not accepted: {fault}.",

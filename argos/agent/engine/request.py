@@ -34,7 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _URL = re.compile(
     r"""
     (?P<scheme> https?) ://
-    (?: (?P<user> [^/?#]*) @ )?
+    (?: (?P<user> [^/?#\\]*) @ )?
     (?: \[ (?P<v6> [0-9a-f:.]*) \] | (?P<name> [^/?#@:\[\]\\]*) )
     (?: : (?P<port> [0-9]{0,5}) )?
     (?P<target> (?: [/?] [^#]* )?)

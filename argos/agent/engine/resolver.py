@@ -24,7 +24,10 @@ MAX_ADDRESSES = 4
 _FAMILIES = {IPVersion.V4: socket.AF_INET, IPVersion.V6: socket.AF_INET6}
 _NO_SORT = 1 << 7  # ARES_AI_NOSORT: else c-ares opens a socket per address to rank it
 _TIMEOUT = 2.0
-_TRIES = 3
+# c-ares waits as long as the name server's usual speed suggests, at first 0.25 s, then
+# longer and longer: three tries, its default, would give a slow name up after 1.6 s;
+# seven go on for 20 s.
+_TRIES = 7
 
 # c-ares keeps answers for as long as their TTL says, failures too. A new channel knows
 # nothing of them, and reads the system's settings again.

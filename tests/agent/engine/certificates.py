@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import trustme
@@ -38,7 +39,9 @@ class CertificateShop:
         return context
 
     def issue(self, *names: str, **more) -> bytes:
-        return self._authority.issue_cert(*(names or NAMES), **more).private_key_and_cert_chain_pem.bytes()
+        return self._authority.issue_cert(
+            *(names or NAMES), **more
+        ).private_key_and_cert_chain_pem.bytes()
 
     def issue_from_intermediate(self, *, with_chain: bool) -> bytes:
         leaf = self._intermediate.issue_cert(*NAMES)
@@ -47,58 +50,70 @@ class CertificateShop:
         return leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes()
 
     def issue_from_expired_intermediate(self) -> bytes:
-        key = ec.generate_private_key(ec.SECP256R1())
+        key, leaf_key = _key(), _key()
         issuer = _name("Expired authority")
         root_key, root = self._keys()
         intermediate = self._build(
-            issuer, root.subject, key.public_key(), root_key, is_authority=True,
-            not_before=self.now - 30 * DAY, not_after=self.now - 3 * DAY,
+            issuer,
+            root.subject,
+            (key.public_key(), root_key),
+            is_authority=True,
+            dates=(self.now - 30 * DAY, self.now - 3 * DAY),
         )
-        leaf_key = ec.generate_private_key(ec.SECP256R1())
-        leaf = self._build(_name("leaf"), issuer, leaf_key.public_key(), key)
+        leaf = self._build(_name("leaf"), issuer, (leaf_key.public_key(), key))
         return _pem(leaf_key, leaf, intermediate)
 
-    def sign(self, *, key=None, names=NAMES, subject="leaf", **more) -> bytes:
+    def sign(self, *, key=None, subject="leaf", **more) -> bytes:
         """A leaf of the trusted authority, built by hand."""
-        key = key or ec.generate_private_key(ec.SECP256R1())
+        key = key or _key()
         root_key, root = self._keys()
-        leaf = self._build(
-            _name(subject), root.subject, key.public_key(), root_key,
-            names=names, **more,
-        )
-        return _pem(key, leaf)
+        keys = (key.public_key(), root_key)
+        return _pem(key, self._build(_name(subject), root.subject, keys, **more))
 
     def self_sign(self) -> bytes:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = _name("all by itself")
-        return _pem(key, self._build(name, name, key.public_key(), key))
+        key, name = _key(), _name("all by itself")
+        return _pem(key, self._build(name, name, (key.public_key(), key)))
 
     def issue_from_stranger(self) -> bytes:
-        return trustme.CA(key_type=trustme.KeyType.ECDSA).issue_cert(*NAMES).private_key_and_cert_chain_pem.bytes()
+        return (
+            trustme
+            .CA(key_type=trustme.KeyType.ECDSA)
+            .issue_cert(*NAMES)
+            .private_key_and_cert_chain_pem.bytes()
+        )
 
     def _keys(self):
-        key = serialization.load_pem_private_key(self._authority.private_key_pem.bytes(), None)
+        key = serialization.load_pem_private_key(
+            self._authority.private_key_pem.bytes(), None
+        )
         return key, x509.load_pem_x509_certificate(self._authority.cert_pem.bytes())
 
     def _build(
-        self, subject, issuer, public_key, signing_key, *,
-        names=NAMES, is_authority=False, not_before=None, not_after=None,
+        self, subject, issuer, keys, *, names=NAMES, is_authority=False, dates=None
     ) -> x509.Certificate:
+        public_key, signing_key = keys
+        not_before, not_after = dates or (self.now - DAY, self.now + 90 * DAY)
         builder = (
-            x509.CertificateBuilder()
+            x509
+            .CertificateBuilder()
             .subject_name(subject)
             .issuer_name(issuer)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(not_before or self.now - DAY)
-            .not_valid_after(not_after or self.now + 90 * DAY)
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .not_valid_before(not_before)
+            .not_valid_after(not_after)
+            .add_extension(
+                x509.BasicConstraints(ca=is_authority, path_length=None), critical=True
+            )
         )
         if names:
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
-            )
+            alternative = x509.SubjectAlternativeName(list(map(_general_name, names)))
+            builder = builder.add_extension(alternative, critical=False)
         return builder.sign(signing_key, hashes.SHA256())
+
+
+def _key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def _name(text: str) -> x509.Name:
@@ -106,44 +121,69 @@ def _name(text: str) -> x509.Name:
 
 
 def _general_name(name: str) -> x509.GeneralName:
-    import ipaddress
-
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
+        return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
 
 
 def _pem(key, *certificates) -> bytes:
-    private = key.private_bytes(
+    private: bytes = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return private + b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certificates)
+    return private + b"".join(
+        c.public_bytes(serialization.Encoding.PEM) for c in certificates
+    )
 
 
 _RECIPES: dict[str, Callable[[CertificateShop], bytes]] = {
     "good": lambda shop: shop.issue(),
-    "expired": lambda shop: shop.issue(not_before=shop.now - 30 * DAY, not_after=shop.now - 3 * DAY - DAY / 2),
-    "expired a moment ago": lambda shop: shop.issue(not_before=shop.now - 30 * DAY, not_after=shop.now - DAY / 24),
-    "not yet valid": lambda shop: shop.issue(not_before=shop.now + 3 * DAY + DAY / 2, not_after=shop.now + 30 * DAY),
+    "expired": lambda shop: shop.issue(
+        not_before=shop.now - 30 * DAY, not_after=shop.now - 3 * DAY - DAY / 2
+    ),
+    "expired a moment ago": lambda shop: shop.issue(
+        not_before=shop.now - 30 * DAY, not_after=shop.now - DAY / 24
+    ),
+    "not yet valid": lambda shop: shop.issue(
+        not_before=shop.now + 3 * DAY + DAY / 2, not_after=shop.now + 30 * DAY
+    ),
     "wrong host": lambda shop: shop.issue("other.example", "www.other.example"),
-    "wrong host and expired": lambda shop: shop.issue("other.example", not_before=shop.now - 30 * DAY, not_after=shop.now - 3 * DAY),
+    "wrong host and expired": lambda shop: shop.issue(
+        "other.example", not_before=shop.now - 30 * DAY, not_after=shop.now - 3 * DAY
+    ),
     "self-signed": lambda shop: shop.self_sign(),
     "unknown issuer": lambda shop: shop.issue_from_stranger(),
+    "wildcard of two": lambda shop: shop.issue("*.two.example"),
     "with an intermediate": lambda shop: shop.issue_from_intermediate(with_chain=True),
     "intermediate missing": lambda shop: shop.issue_from_intermediate(with_chain=False),
     "intermediate expired": lambda shop: shop.issue_from_expired_intermediate(),
     "no alternative names": lambda shop: shop.sign(names=(), subject="localhost"),
-    "1,000 names": lambda shop: shop.sign(names=(*NAMES, *(f"n{i}.example" for i in range(997)))),
-    "10,000 names": lambda shop: shop.sign(names=(*NAMES, *(f"n{i}.example" for i in range(9_997)))),
+    "1,000 names": lambda shop: shop.sign(
+        names=(*NAMES, *(f"n{i}.example" for i in range(997)))
+    ),
+    "10,000 names": lambda shop: shop.sign(
+        names=(*NAMES, *(f"n{i}.example" for i in range(9_997)))
+    ),
     "wildcard for everything": lambda shop: shop.sign(names=("*",)),
-    "valid to the end of time": lambda shop: shop.sign(not_after=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
-    "valid into 2049": lambda shop: shop.sign(not_after=datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)),
-    "valid into 2050": lambda shop: shop.sign(not_after=datetime(2050, 1, 1, tzinfo=UTC)),
+    "valid to the end of time": lambda shop: shop.sign(
+        dates=(shop.now - DAY, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    ),
+    "valid into 2049": lambda shop: shop.sign(
+        dates=(shop.now - DAY, datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC))
+    ),
+    "valid into 2050": lambda shop: shop.sign(
+        dates=(shop.now - DAY, datetime(2050, 1, 1, tzinfo=UTC))
+    ),
     "empty subject": lambda shop: shop.sign(subject=""),
-    "subject with markup": lambda shop: shop.sign(subject="<script>alert(1)</script>\x1b[31m\u202e"),
-    "name with a comma": lambda shop: shop.sign(names=(*NAMES, "a.example, DNS:evil.example")),
-    "RSA of 1024 bits": lambda shop: shop.sign(key=rsa.generate_private_key(65537, 1024)),
+    "subject with markup": lambda shop: shop.sign(
+        subject="<script>alert(1)</script>\x1b[31m\u202e"
+    ),
+    "name with a comma": lambda shop: shop.sign(
+        names=(*NAMES, "a.example, DNS:evil.example")
+    ),
+    "RSA of 1024 bits": lambda shop: shop.sign(
+        key=rsa.generate_private_key(65537, 1024)
+    ),
 }

@@ -46,6 +46,7 @@ class NameServer(asyncio.DatagramProtocol):
         ]
         flags = 0x8180 | zone.code
         head = struct.pack("!2s5H", data[:2], flags, 1, len(records), 0, 0)
+        assert self._transport is not None
         self._transport.sendto(head + data[12:end] + b"".join(records), addr)
 
 

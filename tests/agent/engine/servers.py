@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -21,6 +22,8 @@ class ServerThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
+        self._transports: list[asyncio.DatagramTransport] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -33,11 +36,17 @@ class ServerThread:
         tls: ssl.SSLContext | None = None,
     ) -> int:
         """Start a server; its port."""
-        return self._run(self._serve(behave, host, port, tls))
+        started: int = self._run(self._serve(behave, host, port, tls))
+        return started
 
     def serve_datagrams(self, protocol: asyncio.DatagramProtocol) -> int:
         """Start a UDP server; its port."""
-        return self._run(self._serve_datagrams(protocol))
+        started: int = self._run(self._serve_datagrams(protocol))
+        return started
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the servers' thread."""
+        self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
         """End all servers and what they are doing."""
@@ -51,8 +60,13 @@ class ServerThread:
 
     async def _serve(self, behave, host, port, tls):
         async def answer(reader, writer):
-            with suppress(OSError, asyncio.IncompleteReadError):
+            # The event loop itself forgets a task that waits for nothing of its own.
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await behave(reader, writer)
+            self._tasks.discard(task)
             writer.close()
 
         server = await asyncio.start_server(answer, host, port, ssl=tls, backlog=1024)
@@ -63,15 +77,21 @@ class ServerThread:
         transport, _ = await self._loop.create_datagram_endpoint(
             lambda: protocol, local_addr=("127.0.0.1", 0)
         )
+        self._transports.append(transport)
         return transport.get_extra_info("sockname")[1]
 
     async def _close(self):
         for server in self._servers:
             server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for transport in self._transports:
+            transport.close()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # One more turn, for the transports to close.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
 
 @contextmanager
@@ -107,6 +127,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def forever() -> None:
-    """Do nothing, until the server is closed."""
-    await asyncio.Event().wait()
+async def wait_for_end(reader: asyncio.StreamReader) -> None:
+    """Do nothing until the client has gone."""
+    while await reader.read(65536):
+        pass

@@ -14,9 +14,9 @@ from tests.agent.engine.servers import (
     OK,
     Behaviour,
     answering,
-    forever,
     read_request,
     reset,
+    wait_for_end,
 )
 
 Check = Callable[[Outcome], None]
@@ -126,7 +126,7 @@ def sending(*pieces: bytes, pause: float = 0.0, then: str = "fin") -> Behaviour:
         if then == "rst":
             reset(writer)
         if then == "stall":
-            await forever()
+            await wait_for_end(reader)
 
     return behave
 
@@ -166,16 +166,19 @@ def greeting(banner: bytes) -> Behaviour:
     return behave
 
 
-async def silent(_reader, _writer):
-    await forever()
+async def silent(reader, _writer):
+    await wait_for_end(reader)
 
 
 async def reset_at_once(_reader, writer):
+    # A little later, since a reset may overtake the end of the client's connect().
+    await asyncio.sleep(0.05)
     reset(writer)
 
 
-async def close_at_once(_reader, _writer):
-    return
+async def close_at_once(_reader, writer):
+    writer.close()
+    await writer.wait_closed()
 
 
 STATUS = b"HTTP/1.1 200 OK\r\n"
@@ -191,13 +194,20 @@ def encoded(encoding: bytes, body: bytes) -> Behaviour:
 
 def redirecting(location: bytes) -> Behaviour:
     return answering(
-        b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+        b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
+        + location
+        + b"\r\n\r\n"
     )
 
 
 # --- timing
 
-member("silent", silent, fails(TIMEOUT, "No answer came within 1 s."), probe={"timeout": SHORT})
+member(
+    "silent",
+    silent,
+    fails(TIMEOUT, "No answer came within 1 s."),
+    probe={"timeout": SHORT},
+)
 member(
     "headers byte by byte",
     sending(*[b"%c" % byte for byte in STATUS * 5], pause=0.1),
@@ -231,7 +241,7 @@ member(
 member(
     "flood of interim answers",
     repeating(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n", 10_000),
-    fails(TOO_LARGE, "interim"),
+    fails(TOO_LARGE, "Interim"),
     httpx=fails(PROTOCOL),
 )
 member(
@@ -257,7 +267,12 @@ member(
 )
 member("close at once", close_at_once, fails(PROTOCOL))
 member("close after the request", sending(), fails(PROTOCOL))
-member("close in the headers", sending(STATUS), fails(PROTOCOL, "broke off"), httpx=fails(PROTOCOL))
+member(
+    "close in the headers",
+    sending(STATUS),
+    fails(PROTOCOL, "broke off"),
+    httpx=fails(PROTOCOL),
+)
 member(
     "close in the body",
     sending(with_headers(b"Content-Length: 9", b"abc")),
@@ -268,8 +283,16 @@ member(
     answering(with_headers(b"Content-Length: 3", b"abcdef")),
     answers(body=b"abc"),
 )
-member("length negative", answering(with_headers(b"Content-Length: -5", b"abc")), fails(PROTOCOL))
-member("length with a plus", answering(with_headers(b"Content-Length: +3", b"abc")), fails(PROTOCOL))
+member(
+    "length negative",
+    answering(with_headers(b"Content-Length: -5", b"abc")),
+    fails(PROTOCOL),
+)
+member(
+    "length with a plus",
+    answering(with_headers(b"Content-Length: +3", b"abc")),
+    fails(PROTOCOL),
+)
 member(
     "two lengths",
     answering(with_headers(b"Content-Length: 3\r\nContent-Length: 5", b"abcde")),
@@ -284,37 +307,49 @@ member(
 CHUNKED = b"Transfer-Encoding: chunked"
 member(
     "length and chunks",
-    answering(with_headers(b"Content-Length: 3\r\n" + CHUNKED, b"3\r\nabc\r\n0\r\n\r\n")),
+    answering(
+        with_headers(b"Content-Length: 3\r\n" + CHUNKED, b"3\r\nabc\r\n0\r\n\r\n")
+    ),
     answers(body=b"abc"),
-    httpx=lambda outcome: None,
 )
 member(
     "chunk of 8 exabytes",
     answering(with_headers(CHUNKED, b"7fffffffffffffff\r\nabc")),
     fails(PROTOCOL),
 )
-member("chunk size is no number", answering(with_headers(CHUNKED, b"zz\r\nabc")), fails(PROTOCOL))
-member("last chunk missing", answering(with_headers(CHUNKED, b"3\r\nabc\r\n")), fails(PROTOCOL))
+member(
+    "chunk size is no number",
+    answering(with_headers(CHUNKED, b"zz\r\nabc")),
+    fails(PROTOCOL),
+)
+member(
+    "last chunk missing",
+    answering(with_headers(CHUNKED, b"3\r\nabc\r\n")),
+    fails(PROTOCOL),
+)
 member(
     "flood of trailers",
     repeating(with_headers(CHUNKED, b"3\r\nabc\r\n0\r\n"), b"X-Trailer: 1\r\n", 10_000),
     fails(TOO_LARGE),
-    httpx=fails(TOO_LARGE),
 )
 member("HTTP/0.9", answering(b"<html>hello</html>"), fails(PROTOCOL))
-member("HTTP/9.9", answering(b"HTTP/9.9 200 OK\r\n\r\n"), fails(PROTOCOL), httpx=lambda outcome: None)
-for code in (b"000", b"099", b"20O"):
+member(
+    "HTTP/9.9",
+    answering(b"HTTP/9.9 200 OK\r\n\r\n"),
+    fails(PROTOCOL),
+    httpx=answers(body=b""),
+)
+for status in (b"000", b"099", b"20O"):
     member(
-        f"status {code.decode()}",
-        answering(b"HTTP/1.1 " + code + b" X\r\nContent-Length: 0\r\n\r\n"),
+        f"status {status.decode()}",
+        answering(b"HTTP/1.1 " + status + b" X\r\nContent-Length: 0\r\n\r\n"),
         fails(PROTOCOL),
-        httpx=lambda outcome: None,
     )
-for code in (b"600", b"999"):
+for status in (b"600", b"999"):
     member(
-        f"status {code.decode()}",
-        answering(b"HTTP/1.1 " + code + b" X\r\nContent-Length: 0\r\n\r\n"),
-        answers(int(code)),
+        f"status {status.decode()}",
+        answering(b"HTTP/1.1 " + status + b" X\r\nContent-Length: 0\r\n\r\n"),
+        answers(int(status)),
     )
 member(
     "reason of a megabyte",
@@ -323,11 +358,14 @@ member(
 )
 member(
     "reason with escape codes and markup",
-    answering(b"HTTP/1.1 404 \x1b[31m<script>alert(1)</script>\r\nContent-Length: 0\r\n\r\n"),
+    answering(
+        b"HTTP/1.1 404 \x1b[31m<script>alert(1)</script>\r\nContent-Length: 0\r\n\r\n"
+    ),
     answers(404),
-    httpx=lambda outcome: None,
 )
-member("a million headers", repeating(STATUS, b"X-A: b\r\n" * 1000, 1000), fails(TOO_LARGE))
+member(
+    "a million headers", repeating(STATUS, b"X-A: b\r\n" * 1000, 1000), fails(TOO_LARGE)
+)
 member(
     "a header of 100 MB",
     repeating(STATUS + b"X-A: ", b"a" * 2**20, 100),
@@ -335,7 +373,9 @@ member(
 )
 member(
     "10,000 cookies",
-    answering(with_headers(b"\r\n".join(b"Set-Cookie: a%d=1" % i for i in range(10_000)))),
+    answering(
+        with_headers(b"\r\n".join(b"Set-Cookie: a%d=1" % i for i in range(10_000)))
+    ),
     fails(TOO_LARGE),
 )
 member(
@@ -344,7 +384,9 @@ member(
     answers(body=b"ok", header=("x-199", "1")),
 )
 member("NUL in a header", answering(with_headers(b"X-A: a\0b", b"ok")), fails(PROTOCOL))
-member("bare CR in a header", answering(with_headers(b"X-A: a\rb", b"ok")), fails(PROTOCOL), httpx=lambda outcome: None)
+member(
+    "bare CR in a header", answering(with_headers(b"X-A: a\rb", b"ok")), fails(PROTOCOL)
+)
 member(
     "bare line feeds",
     answering(b"HTTP/1.1 200 OK\nX-A: b\nContent-Length: 2\n\nok"),
@@ -365,13 +407,21 @@ member(
     answering(with_headers("X-A: café\r\nContent-Length: 2".encode(), b"ok")),
     answers(body=b"ok", header=("x-a", "café")),
 )
-member("header without a colon", answering(with_headers(b"nonsense", b"ok")), fails(PROTOCOL))
-member("HTTP/2 preface", answering(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), fails(PROTOCOL))
+member(
+    "header without a colon",
+    answering(with_headers(b"nonsense", b"ok")),
+    fails(PROTOCOL),
+)
+member(
+    "HTTP/2 preface", answering(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), fails(PROTOCOL)
+)
 member("SSH", greeting(b"SSH-2.0-OpenSSH_9.2\r\n"), fails(PROTOCOL))
 member("SMTP", greeting(b"220 mail.example ESMTP\r\n"), fails(PROTOCOL))
 member("Redis", greeting(b"-ERR unknown command\r\n"), fails(PROTOCOL))
 member("noise", answering(os.urandom(4096).replace(b"H", b"h")), fails(PROTOCOL))
-member("TLS to a plain client", answering(b"\x15\x03\x01\x00\x02\x02\x28"), fails(PROTOCOL))
+member(
+    "TLS to a plain client", answering(b"\x15\x03\x01\x00\x02\x02\x28"), fails(PROTOCOL)
+)
 member(
     "plain text to a TLS client",
     greeting(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
@@ -400,7 +450,9 @@ member(
 )
 member(
     "switches protocols unasked",
-    answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+    answering(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    ),
     fails(PROTOCOL),
 )
 
@@ -412,11 +464,23 @@ RAW_DEFLATE = raw_deflate.compress(TEXT) + raw_deflate.flush()
 BOMB = gzip.compress(bytes(50_000_000))
 member("gzip", encoded(b"gzip", gzip.compress(TEXT)), answers(body=TEXT))
 member("x-gzip", encoded(b"x-gzip", gzip.compress(TEXT)), answers(body=TEXT))
-member("two gzip members", encoded(b"gzip", gzip.compress(TEXT) * 2), answers(body=TEXT * 2))
+member(
+    "two gzip members",
+    encoded(b"gzip", gzip.compress(TEXT) * 2),
+    answers(body=TEXT * 2),
+)
 member("deflate as zlib", encoded(b"deflate", zlib.compress(TEXT)), answers(body=TEXT))
 member("deflate without zlib", encoded(b"deflate", RAW_DEFLATE), answers(body=TEXT))
-member("gzip cut short", encoded(b"gzip", gzip.compress(os.urandom(5000))[:3000]), answers())
-member("gzip with a tail", encoded(b"gzip", gzip.compress(TEXT) + b"rubbish"), answers(body=TEXT))
+member(
+    "gzip cut short",
+    encoded(b"gzip", gzip.compress(os.urandom(5000))[:3000]),
+    answers(),
+)
+member(
+    "gzip with a tail",
+    encoded(b"gzip", gzip.compress(TEXT) + b"rubbish"),
+    answers(body=TEXT),
+)
 member("text called gzip", encoded(b"gzip", TEXT), fails(PROTOCOL, '"gzip"'))
 member("text called deflate", encoded(b"deflate", TEXT), fails(PROTOCOL, '"deflate"'))
 member("gzip bomb", encoded(b"gzip", BOMB), answers(body=bytes(CAP), is_cut=True))
@@ -427,7 +491,9 @@ member(
 )
 member(
     "endless empty deflate blocks",
-    repeating(with_headers(b"Content-Encoding: deflate"), b"\x00\x00\x00\xff\xff" * 10_000),
+    repeating(
+        with_headers(b"Content-Encoding: deflate"), b"\x00\x00\x00\xff\xff" * 10_000
+    ),
     answers(body=b"", is_cut=True),
 )
 member(
@@ -440,15 +506,14 @@ member(
     answering(with_headers(b"\r\n".join([b"Content-Encoding: gzip"] * 20), TEXT)),
     fails(PROTOCOL, "20 encodings"),
 )
-for name in (b"br", b"zstd", b"rot13", b"utf-7", b"\xff"):
-    member(f"encoding {name!r}", encoded(name, TEXT), answers(body=TEXT))
+for encoding in (b"br", b"zstd", b"rot13", b"utf-7", b"\xff"):
+    member(f"encoding {encoding!r}", encoded(encoding, TEXT), answers(body=TEXT))
 member("encoding identity", encoded(b"identity", TEXT), answers(body=TEXT))
 member("gzip without a body", encoded(b"gzip", b""), answers(body=b""))
 member(
     "transfer encoding gzip",
     answering(with_headers(b"Transfer-Encoding: gzip", gzip.compress(TEXT))),
     fails(PROTOCOL),
-    httpx=lambda outcome: None,
 )
 
 # --- redirects: never followed, whatever they say
@@ -472,30 +537,66 @@ member("redirect of a megabyte", redirecting(b"/" + b"a" * 2**20), fails(TOO_LAR
 
 member(
     "429",
-    answering(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"),
+    answering(
+        b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"
+    ),
     answers(429, header=("retry-after", "60")),
 )
 member(
     "401 with odd challenges",
-    answering(b"HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"),
+    answering(
+        b"HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    ),
     answers(401),
 )
-member("204 with a body", answering(b"HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\nabc"), answers(204, body=b""), httpx=lambda outcome: None)
+member(
+    "204 with a body",
+    answering(b"HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\nabc"),
+    answers(204, body=b""),
+)
 member("304", answering(b"HTTP/1.1 304 Not Modified\r\n\r\n"), answers(304, body=b""))
-member("206", answering(b"HTTP/1.1 206 Partial\r\nContent-Length: 2\r\n\r\nok"), answers(206))
+member(
+    "206",
+    answering(b"HTTP/1.1 206 Partial\r\nContent-Length: 2\r\n\r\nok"),
+    answers(206),
+)
 member(
     "HEAD with a body",
     answering(OK),
     answers(200, body=b""),
     probe={"method": "HEAD"},
 )
-member("proxy demand", answering(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"), answers(407))
+member(
+    "proxy demand",
+    answering(
+        b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    ),
+    answers(407),
+)
 
 # --- TLS
 
-member("good certificate", answering(OK), answers(body=b"ok"), scheme="https", certificate="good")
-member("intermediate shown", answering(OK), answers(), scheme="https", certificate="with an intermediate")
-member("10,000 names", answering(OK), fails(TLS, "excessive message"), scheme="https", certificate="10,000 names")
+member(
+    "good certificate",
+    answering(OK),
+    answers(body=b"ok"),
+    scheme="https",
+    certificate="good",
+)
+member(
+    "intermediate shown",
+    answering(OK),
+    answers(),
+    scheme="https",
+    certificate="with an intermediate",
+)
+member(
+    "10,000 names",
+    answering(OK),
+    fails(TLS, "excessive message"),
+    scheme="https",
+    certificate="10,000 names",
+)
 for name in (
     "1,000 names",
     "valid to the end of time",
@@ -515,7 +616,11 @@ for name, fault, code in (
     ("self-signed", "self-signed", 18),
     ("unknown issuer", "signed by an unknown authority", 20),
     ("intermediate missing", "an intermediate certificate is missing", 20),
-    ("intermediate expired", "signed by an authority whose own certificate has expired", 10),
+    (
+        "intermediate expired",
+        "signed by an authority whose own certificate is expired",
+        10,
+    ),
     ("wildcard for everything", "for *, not for localhost", 0),
     ("RSA of 1024 bits", "of too small a key", 66),
 ):
@@ -536,7 +641,9 @@ member(
 )
 member("close in the handshake", close_at_once, fails(TLS), scheme="https")
 member("reset in the handshake", reset_at_once, fails(TLS), scheme="https")
-member("TLS alert", greeting(b"\x15\x03\x01\x00\x02\x02\x28"), fails(TLS), scheme="https")
+member(
+    "TLS alert", greeting(b"\x15\x03\x01\x00\x02\x02\x28"), fails(TLS), scheme="https"
+)
 member(
     "flood of TLS alerts",
     repeating_at_once(b"\x15\x03\x01\x00\x02\x01\x5a" * 1000),
