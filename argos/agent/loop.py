@@ -106,6 +106,7 @@ class AgentLoop:
         self._stopping = asyncio.Event()
         self._freed = asyncio.Event()
         self._was_empty = True
+        self._has_met_server = False
 
     def stop(self) -> None:
         """Lease no more, hand back what is not done, report the rest, and end `run`."""
@@ -165,6 +166,7 @@ class AgentLoop:
         if answer is None:
             return 0.0
         self._backoff.succeed()
+        is_first, self._has_met_server = not self._has_met_server, True
         self._reporter.meet_server(is_legacy=answer.is_legacy)
         self._was_empty = not answer.tasks
         if answer.tasks:
@@ -172,7 +174,8 @@ class AgentLoop:
             self._accept(answer.tasks)
             return 0.0
         log.info("Got no tasks from the server.")
-        return self._pause_after_nothing(answer, self._clock.monotonic() - asked_at)
+        waited_s = self._clock.monotonic() - asked_at
+        return self._pause_after_nothing(answer, LEASE_WAIT_S if is_first else waited_s)
 
     async def _call(self) -> LeaseAnswer | None:
         """Ask for task groups; None when told to stop before the answer came.
@@ -196,7 +199,8 @@ class AgentLoop:
     def _request(self) -> LeaseRequest:
         return LeaseRequest(
             limit=min(self._free, MAX_LEASE_GROUPS),
-            wait_s=LEASE_WAIT_S,
+            # The first answer tells with whom we speak; results may wait for that.
+            wait_s=LEASE_WAIT_S if self._has_met_server else 0,
             slots=self._settings.slots,
             busy=len(self._running),
             spooled=self._reporter.waiting,

@@ -209,7 +209,6 @@ class Reporter:
     async def _keep(
         self, batch: list[bytes], err: ServerError, *, is_kept: bool
     ) -> None:
-        self._note_failure(err)
         if is_kept:
             self._has_spooled.set()
         elif not self._may_retry(err):
@@ -217,6 +216,7 @@ class Reporter:
         elif not await self._store(batch):
             self._queue.extendleft(reversed(batch))
             self._forget_oldest()
+        self._note_failure(err)
 
     async def _post(self, batch: Sequence[bytes]) -> None:
         """Report a batch; of one that is refused, what can be reported.
@@ -248,7 +248,7 @@ class Reporter:
             batch = await self._peek(self._spool)
             if batch is not None:
                 self._has_spooled.set()
-                await self._deliver_spooled(self._spool, batch)
+                await self._try_deliver_spooled(self._spool, batch)
 
     async def _peek(self, spool: Spool) -> SpooledBatch | None:
         read = partial(
@@ -267,6 +267,14 @@ class Reporter:
             return None
         finally:
             self._tell_losses(spool)
+
+    async def _try_deliver_spooled(self, spool: Spool, batch: SpooledBatch) -> None:
+        try:
+            await self._deliver_spooled(spool, batch)
+        except Exception:
+            # What is spooled stays there; the next attempt may go better.
+            log.exception("Could not report spooled results")
+            self._note_pause(self._backoff.fail(longest_s=LONGEST_PAUSE_S))
 
     async def _deliver_spooled(self, spool: Spool, batch: SpooledBatch) -> None:
         try:

@@ -311,7 +311,11 @@ def _decode_record(line: bytes) -> tuple[datetime, bytes] | None:
 
 def _read_lines(segment: _Segment) -> Iterator[tuple[bytes, int]]:
     """The lines from the position on, without their ends, and where each ends."""
-    with segment.path.open("rb") as file:
+    try:
+        file = segment.path.open("rb")
+    except FileNotFoundError:
+        return  # somebody cleaned up; what is gone is gone
+    with file:
         file.seek(segment.position)
         end = segment.position
         while line := file.readline(MAX_RECORD_BYTES):

@@ -340,6 +340,67 @@ def test_a_disk_that_fails_is_told_and_memory_takes_over(
     assert "Cannot write to the spool" in caplog.text
 
 
+def test_a_disk_that_cannot_be_read_is_tried_again(
+    spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(
+        _: VirtualTimeLoop, server: MemoryServer, reporter: Reporter
+    ) -> None:
+        server.report_error = always(AWAY)
+        reporter.add(results(3))
+        await asyncio.sleep(0.3)
+        [segment] = (tmp_path / "spool").glob("*.spool")
+        content = segment.read_bytes()
+        segment.unlink()
+        segment.mkdir()
+        server.report_error = always(None)
+        await asyncio.sleep(30)
+        segment.rmdir()
+        segment.write_bytes(content)
+        await asyncio.sleep(15)
+
+    server, _ = play(scenario, spool)
+
+    assert server.reported_ids == [0, 1, 2]
+    assert "Cannot read the spool" in caplog.text
+
+
+def test_results_that_cannot_be_saved_at_the_end_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(
+        _: VirtualTimeLoop, server: MemoryServer, reporter: Reporter
+    ) -> None:
+        server.report_error = always(AWAY)
+        reporter.add(results(3))
+        await asyncio.sleep(10)
+
+    _, reporter = play(scenario)
+    run_virtual(lambda _: reporter.save())
+
+    assert "3 results are lost: they could not be saved" in caplog.text
+
+
+@pytest.mark.parametrize("has_spool", [True, False])
+def test_a_bug_of_ours_costs_no_result(
+    spool: Spool, has_spool: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(
+        _: VirtualTimeLoop, server: MemoryServer, reporter: Reporter
+    ) -> None:
+        server.report_error = always(ZeroDivisionError("a bug"))
+        reporter.add(results(3))
+        await asyncio.sleep(40)
+        server.report_error = always(None)
+        await asyncio.sleep(15)
+
+    server, _ = play(scenario, spool if has_spool else None)
+
+    assert server.reported_ids == [0, 1, 2]
+    assert "Could not report 3 results" in caplog.text
+    assert ("Could not report spooled results" in caplog.text) is has_spool
+
+
 # Refusals
 
 

@@ -291,6 +291,17 @@ def test_a_damaged_position_means_to_begin_again(
 # The disk
 
 
+def test_segments_that_somebody_removed_are_forgotten(tmp_path: Path) -> None:
+    with opened(tmp_path) as spool:
+        spool.append([b"gone"], now=NOW)
+        segments(tmp_path)[0].unlink()
+
+        assert drain(spool) == []
+        assert spool.waiting == 0
+        spool.append([b"new"], now=NOW)
+        assert drain(spool) == [b"new"]
+
+
 def test_a_full_disk_is_told_and_costs_no_earlier_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
