@@ -72,6 +72,7 @@ _TOKEN = re.compile(
 )
 _WHOLE_NUMBER = re.compile(r"\d+(?:_\d+)*")
 _MAX_SHOWN = 60
+_MAX_DIGITS = 30
 _FORMATTED = ("d", "h", "m", "s")
 
 
@@ -97,9 +98,10 @@ def parse_duration(text: str) -> timedelta:
     """
     loose = scan_duration(text)
     if loose.ignored:
-        raise _error(text, f'"{loose.ignored}" has no meaning without {_lacks(loose)}')
-    if not text.strip(" \t,"):
-        raise _error(text, "it is empty")
+        lacking = "its unit" if loose.ignored[-1].isdecimal() else "a number"
+        raise _error(text, f'"{_cut(loose.ignored)}" has no meaning without {lacking}')
+    if not any(character.isdecimal() for character in text):
+        raise _error(text, "it has no number")
     return loose.duration
 
 
@@ -146,9 +148,7 @@ def _split(text: str) -> list[_Token]:
     while position < len(rest):
         match = _TOKEN.match(rest, position)
         if match is None:
-            raise _error(
-                text, f"{rest[position:].lstrip()[:_MAX_SHOWN]!r} cannot be read"
-            )
+            raise _error(text, f"{_cut(rest[position:].lstrip())!r} cannot be read")
         number = match["number"]
         word = number or match["word"]
         tokens.append(_Token(word, number is not None, not match["gap"]))
@@ -159,29 +159,30 @@ def _split(text: str) -> list[_Token]:
 def _term(text: str, number: _Token, unit: _Token) -> Decimal:
     """The length of one number with its unit, in microseconds."""
     if not number.is_number:
-        raise _error(text, f'a number must stand before "{number.text}"')
+        raise _error(text, f'a number must stand before "{_cut(number.text)}"')
     if unit.text not in _UNITS_US:
         raise _error(text, _unit_fault(unit))
     if not unit.is_glued and not _WHOLE_NUMBER.fullmatch(number.text):
         raise _error(text, f'"{number.text}{unit.text}" must be written without a gap')
+    if len(number.text) > _MAX_DIGITS:
+        raise _error(text, "the number has too many digits")
     return Decimal(number.text) * _UNITS_US[unit.text]
 
 
 def _unit_fault(unit: _Token) -> str:
     if unit.is_number:
-        return f'a unit must stand before "{unit.text}"'
+        return f'a unit must stand before "{_cut(unit.text)}"'
     meant = _LIKELY_MEANT.get(unit.text.lower()) or unit.text.lower()
     hint = f' (did you mean "{meant}"?)' if meant in _UNITS_US else ""
-    return f'"{unit.text}" is not a unit{hint}'
+    return f'"{_cut(unit.text)}" is not a unit{hint}'
 
 
-def _lacks(loose: LooseDuration) -> str:
-    return "its unit" if loose.ignored[-1].isdecimal() else "a number"
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def _error(text: str, reason: str) -> DurationError:
-    shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
     return DurationError(
-        f'{shown!r} is not a duration: {reason}; write for instance "5m" (minutes), '
+        f'{_cut(text)!r} is not a duration: {reason}; write for instance "5m" (minutes), '
         '"1h30m" or "7d"'
     )

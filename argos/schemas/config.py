@@ -20,7 +20,7 @@ from argos.schemas.recipient import Recipients
 from argos.schemas.threshold import Thresholds
 from argos.schemas.website import Website, read_website
 
-EXAMPLE_COOKIE_SECRETS = frozenset({"foo_bar_baz"})
+EXAMPLE_COOKIE_SECRETS = frozenset({"foo_bar_baz", "put-a-random-text-here"})
 """They stand in example configs, and are thus no secrets."""
 
 

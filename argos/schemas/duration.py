@@ -34,7 +34,8 @@ def loose_duration(
         written = sign + format_duration(abs(loose.duration))
         reading.warn(
             node,
-            f'{show(value)} is read as "{written}": "{loose.ignored}" counts as nothing',
+            f'{show(value)} is read as "{written}": {show(loose.ignored)} counts as '
+            "nothing",
         )
     return loose
 
@@ -47,11 +48,13 @@ def show_value(node: Node) -> str:
 def _duration(node: Node, reading: Reading) -> timedelta:
     """The reader of durations of which 0 makes no sense."""
     loose = loose_duration(node, reading)
-    if loose.duration <= _NO_TIME and loose.ignored:
-        raise Refused(node, f"has no unit in {show_value(node)}; {_with_unit(loose)}")
-    if loose.duration <= _NO_TIME:
-        raise Refused(node, f"must be more than 0, not {show_value(node)}")
-    return loose.duration
+    if loose.duration > _NO_TIME:
+        return loose.duration
+    if loose.ignored:
+        raise Refused(
+            node, f"has no {_lacking(loose)} in {show_value(node)}; {_mend(loose)}"
+        )
+    raise Refused(node, f"must be more than 0, not {show_value(node)}")
 
 
 def _optional_duration(node: Node, reading: Reading) -> timedelta | None:
@@ -64,13 +67,19 @@ def _optional_duration(node: Node, reading: Reading) -> timedelta | None:
     if not loose.duration and loose.ignored:
         reading.warn(
             node,
-            f"{show_value(node)} has no unit and counts as nothing; {_with_unit(loose)}",
+            f"{show_value(node)} has no {_lacking(loose)} and counts as nothing; "
+            f"{_mend(loose)}",
         )
     return loose.duration or None
 
 
-def _with_unit(loose: LooseDuration) -> str:
-    number = loose.ignored if loose.ignored.isdecimal() else "5"
+def _lacking(loose: LooseDuration) -> str:
+    return "unit" if loose.ignored.isdecimal() else "number"
+
+
+def _mend(loose: LooseDuration) -> str:
+    is_short = loose.ignored.isdecimal() and len(loose.ignored) < 6
+    number = loose.ignored if is_short else "5"
     return f'write for instance "{number}m" (minutes)'
 
 

@@ -4,8 +4,15 @@ import re
 from email.utils import parseaddr
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr
-from pydantic.type_adapter import TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from argos.schemas.node import Node, ScalarNode
 from argos.schemas.reader import ReadBy, read_raw, wrong_shape
@@ -19,6 +26,7 @@ _DRIVERS = {
     "postgresql": {None, "psycopg", "psycopg2"},
 }
 _http_url = TypeAdapter(HttpUrl)
+_whole_number = TypeAdapter(int)
 
 
 def normalise_url(text: object) -> str:
@@ -62,17 +70,27 @@ def _read_secret(node: Node, reading: Reading) -> Any:
     return reading.secret(node)
 
 
+def _read_database_url(node: Node, reading: Reading) -> Any:
+    if isinstance(node, ScalarNode) and str(node.value).startswith("sqlite:"):
+        return reading.value(node)  # names a file, which is no secret
+    return _read_secret(node, reading)
+
+
 def at_least(minimum: int, otherwise: int) -> ReadBy:
     """A number for which 0.10.3 takes another one, in silence, when it is too low."""
 
     def read(node: Node, reading: Reading) -> Any:
         value = read_raw(node, reading)
-        if isinstance(value, int) and value < minimum:
-            reading.warn(
-                node, f"{value:d} is too low; {otherwise} is used instead, as in 0.10.3"
-            )
-            return otherwise
-        return value
+        try:
+            number = _whole_number.validate_python(value)
+        except ValidationError:
+            return value  # to be refused as any other field's
+        if number >= minimum:
+            return number
+        reading.warn(
+            node, f"{number} is too low; {otherwise} is used instead, as in 0.10.3"
+        )
+        return otherwise
 
     return ReadBy(read)
 
@@ -86,7 +104,7 @@ def first_counts_only(first: ScalarNode, other: ScalarNode) -> str:
 
 
 Text = Annotated[str, AfterValidator(_check_text)]
-Name = Annotated[Text, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_text)]
 HttpURL = Annotated[str, BeforeValidator(normalise_url)]
 BaseURL = Annotated[HttpURL, AfterValidator(_drop_trailing_slash)]
 RootPath = Annotated[Text, AfterValidator(_drop_trailing_slash)]
@@ -94,4 +112,6 @@ Email = Annotated[str, AfterValidator(_check_email)]
 """A bare address; a display name before it is dropped."""
 Secret = Annotated[SecretStr, ReadBy(_read_secret)]
 """A text, `file:/path` to one, or `${VARIABLE}`; never shown."""
-DatabaseURL = Annotated[Secret, AfterValidator(_check_database_url)]
+DatabaseURL = Annotated[
+    SecretStr, AfterValidator(_check_database_url), ReadBy(_read_database_url)
+]

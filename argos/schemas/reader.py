@@ -31,7 +31,7 @@ from argos.schemas.node import (
     ScalarNode,
 )
 from argos.schemas.reading import Reading
-from argos.schemas.wording import LIST, MAPPING, describe, say_unknown
+from argos.schemas.wording import LIST, MAPPING, describe, did_you_mean, say_unknown
 
 Reader: TypeAlias = Callable[[Node, Reading], Any]
 """Returns the value to use; raises Refused."""
@@ -58,7 +58,9 @@ def reader_for(annotation: Any, subject: str) -> Reader:
         (other,) = set(arguments) - {NoneType}
         return _optional(reader_for(other, subject))
     if origin in {tuple, AbstractMapping}:
-        return _container_reader(origin, arguments, f"an entry of {subject}")
+        is_entry = subject.startswith("an entry of ")
+        entry = subject if is_entry else f"an entry of {subject}"
+        return _container_reader(origin, arguments, entry)
     if isinstance(annotation, type) and _is_model(annotation):
         return model_reader(annotation)
     return read_raw
@@ -173,7 +175,7 @@ def model_reader(model: type) -> Reader:
         try:
             built = model(**values)  # type: ignore[arg-type]  # the names are known
         except ValidationError as error:
-            _note_errors(error, node, refused_names, reading)
+            _note_errors(error, node, reading, known=known, refused_names=refused_names)
             raise Refused(node) from error
         if refused_names:
             raise Refused(node)
@@ -186,7 +188,8 @@ def wrong_shape(node: Node, needed: str) -> Refused:
     """What to raise on a list where a mapping is needed, and the like."""
     if isinstance(node, BrokenNode):
         return Refused(node)
-    return Refused(node, f"must be {needed}")
+    is_empty = isinstance(node, ScalarNode) and node.value is None
+    return Refused(node, f"must be {needed}{', not nothing' if is_empty else ''}")
 
 
 def doubt_unknown_key(
@@ -199,7 +202,12 @@ def doubt_unknown_key(
 
 
 def _note_errors(
-    error: ValidationError, node: MappingNode, refused_names: set[Any], reading: Reading
+    error: ValidationError,
+    node: MappingNode,
+    reading: Reading,
+    *,
+    known: tuple[str, ...],
+    refused_names: set[Any],
 ) -> None:
     """Note what pydantic found, but for values that were refused before."""
     for details in error.errors(include_url=False):
@@ -208,7 +216,11 @@ def _note_errors(
             continue
         place = locate(node, details["loc"])
         words = f"`{name}`" if len(details["loc"]) == 1 else f"an entry of `{name}`"
-        reading.refuse(Refused(place, describe(details)), words)
+        hint = ""
+        if details["type"] == "missing":
+            strays = [str(key.value) for key in node.keys if key.value not in known]
+            hint = did_you_mean(str(name), strays, question="is it")
+        reading.refuse(Refused(place, describe(details) + hint), words)
 
 
 def locate(node: Node, path: tuple[int | str, ...]) -> Node:

@@ -20,6 +20,7 @@ from argos.protocol import Method
 from argos.schemas.duration import OptionalDuration, OptionalTimeout
 from argos.schemas.fields import HttpURL, Name, Text, first_counts_only
 from argos.schemas.node import (
+    ListNode,
     MappingNode,
     Node,
     Refused,
@@ -75,9 +76,9 @@ class RequestData(BaseModel):
     def _must_be_single_lines(
         cls, headers: Mapping[str, str] | None
     ) -> Mapping[str, str] | None:
-        for text in [part for header in (headers or {}).items() for part in header]:
-            if _LINE_BREAK.search(text):
-                raise ValueError(f"must not hold line breaks, as in {show(text)}")
+        for name, value in (headers or {}).items():
+            if _LINE_BREAK.search(name) or _LINE_BREAK.search(value):
+                raise ValueError(f"must not hold line breaks, as {show(name)} does")
         return headers
 
 
@@ -184,6 +185,12 @@ _read_fields = model_reader(Website)
 
 def read_website(node: Node, reading: Reading) -> Website:
     """The reader of websites."""
+    if isinstance(node, ListNode):
+        raise Refused(
+            node,
+            "must be a mapping, not a list; to include files that hold lists, write "
+            "`!include {urlpath: …, flatten: true}`",
+        )
     website: Website = _read_fields(node, reading)
     general_ipv4, general_ipv6 = reading.ip_versions
     uses_ipv4 = general_ipv4 if website.ipv4 is None else website.ipv4

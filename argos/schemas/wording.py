@@ -1,16 +1,22 @@
 """How the faults of a config are put into words."""
 
 import difflib
+import re
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from argos.durations import format_duration
+
 LIST = "a list (lines that begin with `- `)"
 MAPPING = "a mapping (lines with `key: value`)"
 
 _MAX_SHOWN = 60
+_USER_INFO = re.compile(r"//[^/\s]*@")
+"""The password in a URL is a secret."""
 _PREDICATES = {
     "bool_parsing": "must be yes or no, not {shown}",
     "bool_type": "must be yes or no, not {shown}",
@@ -26,12 +32,14 @@ _PREDICATES = {
     "literal_error": "must be {expected}, not {shown}{hint}",
     "mapping_type": f"must be {MAPPING}",
     "missing": "is missing here",
+    "path_type": "must be the path of a folder, not {shown}",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
     "string_type": "must be a text; put it in quotes if it is one",
     "tuple_type": f"must be {LIST}",
     "url_parsing": "must be an address such as https://example.org/, not {shown}",
     "url_scheme": "must begin with http:// or https://, not {shown}",
+    "url_type": "must be an address such as https://example.org/, not {shown}",
     "url_too_long": "must have at most {max_length} characters",
     "value_error": "{error}",
 }
@@ -60,8 +68,12 @@ def show(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    text = _USER_INFO.sub("//…@", str(value))
+    cut = text[:_MAX_SHOWN]
+    shown = repr(cut) if isinstance(value, str) else cut
+    return shown if cut == text else f"{shown}…"
 
 
 @lru_cache(maxsize=1024)
@@ -71,11 +83,13 @@ def say_unknown(key: str, known: tuple[str, ...]) -> str:
     return f"The unknown key `{show_key(key)}` has no effect{hint}"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(
+    word: str, known: Iterable[str], *, question: str = "did you mean"
+) -> str:
     """The end of a sentence that names the nearest known word, if one is near."""
     by_lower = {name.lower(): name for name in known}
     nearest = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean `{by_lower[nearest[0]]}`?" if nearest else ""
+    return f"; {question} `{by_lower[nearest[0]]}`?" if nearest else ""
 
 
 def listed(words: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 """The files of a config: the main one, and all that it includes."""
 
+import errno
+import os
 import re
 import stat
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ class ConfigFiles:
 
     def __init__(self, main: Path, reading: Reading) -> None:
         self._main = main
-        self._folder = main.resolve().parent
+        self._folder = _real(main).parent
         self._reading = reading
         self._tally = Tally()
         self._open: list[Path] = []
@@ -55,11 +57,11 @@ class ConfigFiles:
 
     def read(self) -> Node:
         """The whole config; raises Refused, and OSError on the main file."""
-        return self._read_file(self._main.resolve(), str(self._main), 0)
+        return self._read_file(_real(self._main), str(self._main), 0)
 
     def doubt_outside(self, allowed: tuple[Path, ...]) -> None:
         """Note the includes from folders that the config does not allow."""
-        folders = [self._folder, *((self._folder / path).resolve() for path in allowed)]
+        folders = [self._folder, *(_real(self._folder / path) for path in allowed)]
         for node, folder in self._outside:
             if not any(folder.is_relative_to(known) for known in folders):
                 self._reading.doubt(
@@ -88,14 +90,13 @@ class ConfigFiles:
         beginning = BrokenNode(pack_place(file, 0, 0))
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise Refused(beginning, "This is not a regular file", subject="")
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
         if status.st_mode & stat.S_IROTH:
             self.readable_by_all.add(file)
-        with path.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
+        if status.st_size > MAX_FILE_BYTES:
             limit = f"{MAX_FILE_BYTES // 1024**2} MiB"
             raise Refused(beginning, f"This file is larger than {limit}", subject="")
+        content = path.read_bytes()
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -115,7 +116,9 @@ class ConfigFiles:
         except Refused as refused:
             self._reading.refuse(refused, "An include")
         except OSError as error:
-            self._reading.fault(node, f"{error.filename}: {error.strerror}")
+            self._reading.fault(
+                node, f"The folder {error.filename} cannot be read: {error.strerror}"
+            )
         return BrokenNode(node.place)
 
     def _read_include(self, include: _Include, depth: int) -> Node:
@@ -146,7 +149,7 @@ class ConfigFiles:
 
     def _read_one(self, include: _Include, path: Path, depth: int) -> Node:
         shown = self._shown(path)
-        real = path.resolve()
+        real = _real(path)
         if real in self._open:
             raise Refused(include.node, f"must not lead back to {shown}")
         if len(self._reading.files) >= MAX_FILES:
@@ -157,7 +160,9 @@ class ConfigFiles:
             root = self._read_file(real, shown, depth)
         except OSError as error:
             raise Refused(
-                include.node, f"{shown} cannot be read: {error.strerror}", subject=""
+                include.node,
+                f"The file {shown} cannot be read: {error.strerror}",
+                subject="",
             ) from error
         if isinstance(root, ScalarNode) and root.value is None:
             self._reading.warn(root, "This file is empty")
@@ -167,9 +172,14 @@ class ConfigFiles:
         """A path as the user would write it from where the main file was named."""
         if not path.is_relative_to(self._folder):
             return str(path)
-        is_direct = self._main.parent.resolve() == self._folder
+        is_direct = _real(self._main.parent) == self._folder
         start = self._main.parent if is_direct else self._folder
         return str(start / path.relative_to(self._folder))
+
+
+def _real(path: Path) -> Path:
+    """Without links; unlike `Path.resolve`, without a complaint on circles of them."""
+    return Path(os.path.realpath(path))
 
 
 def _parse(node: Node, reading: Reading) -> _Include:
@@ -185,7 +195,7 @@ def _parse(node: Node, reading: Reading) -> _Include:
             pattern, depth = plain(first), plain(second)
         case MappingNode():
             pattern, is_flat = _parse_mapping(node, reading)
-    if not isinstance(pattern, str) or not pattern:
+    if not isinstance(pattern, str) or not pattern or "\0" in pattern:
         raise Refused(node, f"must be {_FORMS}")
     if _URL.match(pattern):
         raise Refused(node, f"must name files, not the URL {show(pattern)}")

@@ -69,9 +69,9 @@ def read_config(
     files = ConfigFiles(path, reading)
     with _paused_collection():
         config = _build(path, files, reading)
-    if config is None or reading.faults.count:
-        raise ConfigError(_all_noted(reading.faults, reading))
     warnings = _doubt_readable(files, reading) + _all_noted(reading.warnings, reading)
+    if config is None or reading.faults.count:
+        raise ConfigError(_all_noted(reading.faults, reading), warnings)
     return LoadedConfig(config, tuple(warnings), digest_websites(config.websites))
 
 
@@ -116,7 +116,10 @@ def _all_noted(notes: Notes, reading: Reading) -> list[Fault]:
 
 
 def _is_readable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.R_OK)
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except (OSError, ValueError):  # a name of no file system
+        return False
 
 
 def _missing(path: Path, message: str) -> ConfigError:

@@ -36,6 +36,12 @@ from argos.schemas.reading import Reading
 from argos.schemas.wording import show, show_key
 
 INCLUDE_TAG = "!include"
+_HINTS = (
+    ("scanning an alias", "; put quotes around a text that begins with `*`"),
+    ("cannot start any token", "; indent with spaces, and put quotes around the text"),
+    ("expected ',' or", "; put quotes around a text that holds `{`, `}` or `,`"),
+    ("mapping values are not allowed", "; put quotes around a text that holds `: `"),
+)
 MAX_NODES = 50_000_000
 FREE_EXPANSIONS = 10_000
 EXPANSION_FACTOR = 100
@@ -267,7 +273,7 @@ class _Composer:
     def _value(self, tag: str, text: str, place: int) -> Node:
         try:
             return ScalarNode(self._construct_value(tag, text), place)
-        except (ValueError, LookupError, ConstructorError):
+        except (ValueError, LookupError, AttributeError, ConstructorError):
             node = BrokenNode(place)
             kind = tag.removeprefix(_PREFIX)
             self._reading.fault(
@@ -324,12 +330,12 @@ def _is_merge(event: ScalarEvent) -> bool:
 
 
 def _unite(mappings: list[MappingNode]) -> MappingNode:
-    """One mapping of several; the last one wins, in the place of the first."""
-    pairs = {
-        key.value: (key, value)
-        for mapping in mappings
-        for key, value in mapping.pairs()
-    }
+    """One mapping of several, as a dict would have it: the first key, the last value."""
+    pairs: dict[ScalarValue, tuple[ScalarNode, Node]] = {}
+    for mapping in mappings:
+        for key, value in mapping.pairs():
+            first, _ = pairs.get(key.value, (key, value))
+            pairs[key.value] = first, value
     keys = [key for key, _ in pairs.values()]
     values = [value for _, value in pairs.values()]
     return MappingNode(keys, values, mappings[-1].place)
@@ -341,9 +347,9 @@ def _not_yaml(source: Source, error: yaml.MarkedYAMLError) -> Refused:
     context = f", {error.context}" if error.context else ""
     if error.context and error.context_mark:
         context += f" that begins in line {error.context_mark.line + 1}"
-    return Refused(
-        BrokenNode(place), f"This is not YAML: {error.problem}{context}", subject=""
-    )
+    words = f"{error.problem}{context}"
+    hint = next((hint for sign, hint in _HINTS if sign in words), "")
+    return Refused(BrokenNode(place), f"This is not YAML: {words}{hint}", subject="")
 
 
 def _not_text(source: Source, error: ReaderError) -> Refused:
