@@ -27,6 +27,7 @@ ArgosError
     └── ForgedRequest     a form came from elsewhere than from our own pages
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -59,9 +60,11 @@ class Fault:
 class ConfigError(ArgosError):
     """The config file cannot be used."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[Fault], warnings: Sequence[Fault] = ()) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = faults
+        self.warnings = tuple(warnings)
+        """What does not forbid to use the config, but may explain the faults."""
 
 
 class DurationError(ArgosError, ValueError):

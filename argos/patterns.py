@@ -7,13 +7,13 @@ text; what RE2 cannot express runs in `regex`, and is given up after a second.
 import re
 import warnings
 from functools import cached_property, lru_cache
-from typing import Protocol
-
-import re2
-import regex
+from typing import TYPE_CHECKING, Protocol
 
 from argos.core.re2_syntax import expanded_size, to_re2
 from argos.errors import ExpectedError, PatternTimeout
+
+if TYPE_CHECKING:
+    import regex
 
 MAX_PATTERN_LENGTH = 10_000
 MAX_TEXT_LENGTH = 4 * 1024 * 1024
@@ -75,7 +75,7 @@ class Pattern:
         return self._compile_fast(is_wide=True)
 
     @cached_property
-    def _slow(self) -> regex.Pattern[str]:
+    def _slow(self) -> "regex.Pattern[str]":
         return _compile_slow(self._source)
 
     def _compile_fast(self, *, is_wide: bool) -> _Fast | None:
@@ -104,6 +104,9 @@ def _flags(source: str) -> int:
 def _compile_re2(source: str | None) -> _Fast | None:
     if source is None:
         return None
+    # Imported here, as is `regex`: most agents meet no pattern, and both take 4 MB.
+    import re2
+
     options = re2.Options()
     options.log_errors = False  # it would write to standard error
     options.never_capture = True
@@ -116,7 +119,9 @@ def _compile_re2(source: str | None) -> _Fast | None:
     return fast if fast.programsize <= _MAX_PROGRAM_SIZE else None
 
 
-def _compile_slow(source: str) -> regex.Pattern[str]:
+def _compile_slow(source: str) -> "regex.Pattern[str]":
+    import regex
+
     if expanded_size(source) > _MAX_EXPANDED_SIZE:
         raise ExpectedError(
             "The repetitions of this regular expression are too large together."

@@ -3,7 +3,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from argos import checks
 from argos.checks import (
@@ -16,13 +15,9 @@ from argos.checks import (
 )
 from argos.checks.base import MAX_FACTS_BYTES, _registry
 from argos.core.probe import (
-    Certificate,
     FailureKind,
-    Outcome,
     Probe,
-    ProbeFailure,
     ProbeResponse,
-    Timings,
 )
 from argos.core.severity import Severity, Status
 from argos.errors import ExpectedError
@@ -52,7 +47,6 @@ LEGACY_ORDER = [
 ]
 RULES = FinalizeRules()
 SERVER_JUDGES = {"ssl-certificate-expiration", "response-time"}
-NAMES = st.sampled_from([*LEGACY_ORDER, "response-time"])
 
 
 def test_the_checks_of_0_10_3_come_first_and_in_its_order():
@@ -308,114 +302,6 @@ def test_the_server_takes_over_what_an_agent_judged(name, status, final):
     finalized = get_registered_check(name).finalize(status, facts, RULES, expected="x")
 
     assert finalized == final
-
-
-small = st.integers(-(2**70), 2**70) | st.none()
-moments = st.datetimes(timezones=st.just(NOW.tzinfo)) | st.datetimes()
-timings = st.builds(Timings, *[small] * 6, st.integers(0, 2**70))
-certificates = st.builds(
-    Certificate,
-    not_before=moments,
-    not_after=moments,
-    subject=st.text(),
-    issuer=st.text(),
-    fault=st.none() | st.text(),
-    fault_code=st.integers(0, 100),
-)
-responses = st.builds(
-    ProbeResponse,
-    status_code=st.integers(-5, 2000),
-    headers=st.lists(
-        st.tuples(
-            st.sampled_from(["content-type", "a", "set-cookie"]) | st.text(),
-            st.sampled_from(["text/html; charset=utf-7", "1"]) | st.text(),
-        )
-    ).map(tuple),
-    body=st.binary() | st.sampled_from([b'{"a": [1, "x"]}', b"[" * 5000, b"1" * 5000]),
-    body_is_cut=st.booleans(),
-    timings=timings,
-    certificate=st.none() | certificates,
-    remote_address=st.none() | st.text(),
-)
-failures = st.builds(
-    ProbeFailure,
-    kind=st.sampled_from(FailureKind),
-    message=st.text(st.characters(), max_size=9000),
-    timings=timings,
-    certificate=st.none() | certificates,
-    remote_address=st.none() | st.text(),
-)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=6,
-)
-expected_texts = (
-    st.text()
-    | json_values.map(json.dumps)
-    | st.sampled_from(["200", '["/a/0"]', '{"/a": [1, "x"]}', '{"a": "1"}', "on-check"])
-)
-
-
-@settings(max_examples=200)
-@given(name=NAMES, expected=expected_texts, outcome=responses | failures)
-def test_evaluate_never_raises_and_its_facts_are_small_json(
-    name: str, expected: str, outcome: Outcome
-) -> None:
-    verdict = evaluate(name, expected, outcome)
-
-    assert verdict.status in Status
-    assert len(json.dumps(verdict.facts, allow_nan=False).encode()) <= MAX_FACTS_BYTES
-    assert not {"config", "result", "cls"} & verdict.facts.keys()
-    if verdict.status is Status.ON_CHECK:
-        assert name in SERVER_JUDGES
-
-
-@settings(max_examples=200)
-@given(
-    name=NAMES,
-    status=st.sampled_from(Status),
-    facts=st.dictionaries(
-        st.sampled_from(["expires_in", "elapsed_ms", "error_ms", "fault"]) | st.text(),
-        json_values,
-    ),
-    expected=expected_texts,
-    thresholds=st.lists(
-        st.tuples(
-            st.integers(-5, 400),
-            st.sampled_from([Severity.OK, Severity.WARNING, Severity.CRITICAL]),
-        )
-    ).map(tuple),
-)
-def test_finalize_never_raises_and_never_leaves_on_check(
-    name, status, facts, expected, thresholds
-):
-    rules = FinalizeRules(ssl_thresholds=thresholds)
-
-    final, severity = get_registered_check(name).finalize(
-        status, facts, rules, expected=expected
-    )
-
-    assert final is not Status.ON_CHECK
-    assert (final is Status.ERROR) == (severity is Severity.UNKNOWN)
-
-
-@settings(max_examples=200)
-@given(name=NAMES, value=json_values)
-def test_a_value_is_encoded_and_usable_or_refused(name, value):
-    check = get_registered_check(name)
-
-    try:
-        text = check.encode_expected(value)
-    except ExpectedError:
-        return
-
-    check.parse_expected(text)
-    quirk = check.legacy_quirk(value)
-    assert quirk is None or quirk.endswith(".")
-    assert evaluate(name, text, make_response("{}")).status is not Status.ERROR or (
-        name in SERVER_JUDGES
-    )
 
 
 def test_a_verdict_does_not_depend_on_when_the_check_is_asked_but_the_certificate_does():

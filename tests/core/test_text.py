@@ -1,9 +1,12 @@
 import json
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from argos.core.text import cut, decode_body, visible
+
+# A busy machine is no reason to fail.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,7 @@ def test_what_is_invisible_is_shown(text, shown):
     assert visible(text) == shown
 
 
+@patient
 @given(st.text(st.characters()))
 def test_visible_text_can_be_stored_and_is_stable(text):
     shown = visible(text)
@@ -35,6 +39,7 @@ def test_visible_text_can_be_stored_and_is_stable(text):
     assert visible(shown) == shown
 
 
+@patient
 @given(st.recursive(st.text(), st.lists))
 def test_json_stays_the_same_json(value):
     text = json.dumps(value, ensure_ascii=False)
@@ -55,6 +60,7 @@ def test_a_cut_is_marked(text, limit, shown):
     assert cut(text, limit) == shown
 
 
+@patient
 @given(st.text(), st.integers(0, 60))
 def test_a_cut_text_keeps_the_limit(text, limit):
     assert len(cut(text, limit)) <= limit
@@ -126,6 +132,7 @@ def test_charsets_that_are_none_fall_back_to_utf_8(charset):
     assert decode_body(body, f"text/html; charset={charset}") == body.decode()
 
 
+@patient
 @given(
     st.binary(), st.none() | st.text() | st.text().map("text/html; charset={}".format)
 )
