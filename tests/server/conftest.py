@@ -3,18 +3,36 @@
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import bcrypt
 import psycopg
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from psycopg import sql
 from sqlalchemy import make_url
 
 from argos.schemas import Config
 from argos.server.database import Database
+from argos.server.main import get_application
 from argos.server.migrations.runner import migrate
+from argos.server.routes.access import get_login_service
+from argos.server.routes.security import form_token
+from argos.server.services.login import token_digest
 from argos.server.settings import LoadedConfig
+from tests.server.browsing import (
+    FLEET,
+    PASSWORD,
+    SESSION_TOKEN,
+    TurnedClock,
+    browse,
+    cheap_login_service,
+    logged_in,
+)
+from tests.server.demo_data import Site, demo_sites, seed_demo
 from tests.server.factories import make_config
 
 
@@ -94,6 +112,22 @@ def database(migrated_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
+def sqlite_database(migrated_sqlite_url: str) -> Iterator[Database]:
+    """SQLite with the schema, for what only it does."""
+    database = Database(migrated_sqlite_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgresql_database(migrated_postgresql_url: str) -> Iterator[Database]:
+    """PostgreSQL with the schema, for what only it does."""
+    database = Database(migrated_postgresql_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
 def make_loaded(migrated_url: str, tmp_path: Path) -> Callable[..., LoadedConfig]:
     """Reads a config with changed settings, as `make_config` does."""
 
@@ -113,3 +147,80 @@ def loaded(make_loaded: Callable[..., LoadedConfig]) -> LoadedConfig:
 def config(loaded: LoadedConfig) -> Config:
     """What that config says."""
     return loaded.config
+
+
+@pytest.fixture
+def clock(now: datetime) -> TurnedClock:
+    """The server's clock."""
+    return TurnedClock(now)
+
+
+@pytest.fixture
+def fleet() -> list[Site]:
+    """Nine websites, in all kinds of trouble and in none."""
+    return [site for site in demo_sites() if site.host in FLEET]
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """A cheap hash, of the kind that 0.10.3 stored."""
+    return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+
+
+@pytest.fixture
+def seeded(
+    database: Database, fleet: list[Site], now: datetime, password_hash: str
+) -> Database:
+    """A database with the fleet and the last hour of its results."""
+    with database.transaction() as session:
+        seed_demo(
+            session,
+            now=now,
+            sites=fleet,
+            span=timedelta(hours=1),
+            password_hash=password_hash,
+        )
+    return database
+
+
+@pytest.fixture
+def make_app(
+    make_loaded: Callable[..., LoadedConfig], clock: TurnedClock
+) -> Iterator[Callable[..., FastAPI]]:
+    """Makes the application, by a config with changed settings."""
+    apps = []
+
+    def make(**changes: Any) -> FastAPI:
+        app = get_application(make_loaded(**changes), clock=clock)
+        app.dependency_overrides[get_login_service] = cheap_login_service
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        app.state.argos.database.close()
+
+
+@pytest.fixture
+def web_app(make_app: Callable[..., FastAPI], seeded: Database) -> FastAPI:
+    """The application with the fleet; its loops are not started."""
+    return make_app()
+
+
+@pytest.fixture
+def stranger(web_app: FastAPI) -> TestClient:
+    """Somebody who is not logged in."""
+    return browse(web_app)
+
+
+@pytest.fixture
+def admin(web_app: FastAPI, seeded: Database, now: datetime) -> TestClient:
+    """Somebody who is logged in."""
+    return logged_in(web_app, seeded, now=now)
+
+
+@pytest.fixture
+def csrf(web_app: FastAPI) -> str:
+    """The token that the forms of the fixture `admin` bring."""
+    digest = token_digest(SESSION_TOKEN)
+    return form_token(web_app.state.argos.config, digest.hex())

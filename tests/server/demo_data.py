@@ -314,9 +314,14 @@ def _add_site(
         for ip_version in site.ip_versions:
             group_id = _add_group(rows, site, url, ip_version, now=now, rng=rng)
             probes = list(_probes(site, now=now, span=span, rng=rng))
-            for check, expected in checks:
+            for check in checks:
                 task = _task(
-                    site, rows, website_id, group_id, url, ip_version, check, expected
+                    site,
+                    (website_id, group_id),
+                    url,
+                    ip_version,
+                    check,
+                    id_=len(rows.tasks) + 1,
                 )
                 rows.tasks.append(task)
                 if site.has_run:
@@ -349,26 +354,27 @@ def _add_group(
 
 def _task(
     site: Site,
-    rows: _Rows,
-    website_id: int,
-    group_id: int,
+    group: tuple[int, int],
     url: str,
     ip_version: IPVersion,
-    check: str,
-    expected: str,
+    check: tuple[str, str],
+    *,
+    id_: int,
 ) -> dict[str, Any]:
+    website_id, group_id = group
+    name, expected = check
     return {
-        "id": len(rows.tasks) + 1,
+        "id": id_,
         "url": url,
         "domain": f"https://{site.host}/",
         "ip_version": ip_version,
-        "check": check,
+        "check": name,
         "expected": expected,
         "frequency": PERIOD / timedelta(minutes=1),
         "recheck_delay": 1.0,
         "task_group": f"GET-{ip_version}-{url}-d41d8cd98f00b204e9800998ecf8427e",
         "severity": Severity.UNKNOWN,
-        "key": _key("task", url, ip_version, check, expected),
+        "key": _key("task", url, ip_version, name, expected),
         "website_id": website_id,
         "group_id": group_id,
         "completed_at": None,

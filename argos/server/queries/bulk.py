@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, bindparam, func, select
@@ -54,12 +54,7 @@ class RowSource:
     ) -> dict[str, Any]:
         """The statement's parameters; each row's values in the order of the columns."""
         if is_sqlite(session):
-            return {"rows": json.dumps(rows, default=_encode_moment)}
+            encode = lru_cache(maxsize=None)(to_epoch_us)  # moments repeat in a batch
+            return {"rows": json.dumps(rows, default=encode)}
         columns = zip(*rows, strict=True)
         return dict(zip(self.columns, map(list, columns), strict=True))
-
-
-def _encode_moment(value: object) -> int:
-    if isinstance(value, datetime):
-        return to_epoch_us(value)
-    raise TypeError(f"no column takes a {type(value).__name__}")

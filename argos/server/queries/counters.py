@@ -41,7 +41,7 @@ def count_severities(session: Session) -> dict[Severity, int]:
         .where(Task.archived_at.is_(None))
         .group_by(Task.severity)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def has_active_tasks(session: Session) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
 from argos.server.models import Result, Task, Website
-from argos.server.queries.selection import bucket_of, severity_of, urgency_of
+from argos.server.queries.selection import bucket_of, fetch, severity_of, urgency_of
 
 MAX_WEBSITE_TASKS = 500
 """More checks than this no page can show in a useful way."""
@@ -98,7 +98,8 @@ def list_website_tasks(
     session: Session, *, website_ids: Sequence[int], archived: bool = False
 ) -> Sequence[TaskRow]:
     """The checks of some websites, in the order of the config."""
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(
             Task.id,
             Task.url,
@@ -116,7 +117,7 @@ def list_website_tasks(
             Task.archived_at.is_not(None) if archived else Task.archived_at.is_(None),
         )
         .order_by(Task.id)
-        .limit(MAX_WEBSITE_TASKS)
+        .limit(MAX_WEBSITE_TASKS),
     )
     return [TaskRow(*row) for row in rows]
 
@@ -275,8 +276,18 @@ def list_phase_samples(
 
 
 def _result_row(row: Any) -> ResultRow:
-    values = tuple(row)
+    values: tuple[Any, ...] = tuple(row)
     context = values[7] if isinstance(values[7], dict) else {}
     return ResultRow(
-        *values[:7], context, values[8], values[_PHASES], total_us=values[14]
+        id=values[0],
+        task_id=values[1],
+        agent_id=values[2],
+        submitted_at=values[3],
+        received_at=values[4],
+        status=values[5],
+        severity=values[6],
+        context=context,
+        is_late=values[8],
+        phases=values[_PHASES],
+        total_us=values[14],
     )

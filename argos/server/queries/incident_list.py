@@ -20,7 +20,7 @@ from argos.server.models import (
     Task,
     Website,
 )
-from argos.server.queries.selection import severity_of, urgency_of
+from argos.server.queries.selection import fetch, severity_of, urgency_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,8 @@ def list_witnesses(
     session: Session, *, website_ids: Sequence[int]
 ) -> tuple[Mapping[int, Sequence[str]], Mapping[int, Sequence[str]]]:
     """By website: the IP versions with an open incident, and the agents that saw it."""
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(Task.website_id, Task.ip_version, Result.agent_id)
         .join(Incident, Incident.task_id == Task.id)
         .outerjoin(
@@ -167,7 +168,7 @@ def list_witnesses(
             and_(Result.task_id == Task.id, Result.submitted_at == Task.completed_at),
         )
         .where(Incident.closed_at.is_(None), Task.website_id.in_(website_ids))
-        .distinct()
+        .distinct(),
     )
     versions: dict[int, set[str]] = defaultdict(set)
     agents: dict[int, set[str]] = defaultdict(set)
@@ -186,13 +187,14 @@ def list_told(
     session: Session, *, website_ids: Sequence[int]
 ) -> Mapping[int, Mapping[str, DeliveryState]]:
     """By website: who was, or is to be, told of its open incidents."""
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(Task.website_id, Delivery.recipient, Delivery.state)
         .join(Event, Event.id == Delivery.event_id)
         .join(Incident, Incident.id == Event.incident_id)
         .join(Task, Task.id == Incident.task_id)
         .where(Incident.closed_at.is_(None), Task.website_id.in_(website_ids))
-        .distinct()
+        .distinct(),
     )
     told: dict[int, dict[str, DeliveryState]] = defaultdict(dict)
     for website_id, recipient, state in rows:
@@ -225,7 +227,7 @@ def list_incidents(session: Session, search: IncidentSearch) -> Sequence[Inciden
         statement = statement.where(
             tuple_(Incident.opened_at, Incident.id) < tuple_(*search.before)
         )
-    return [IncidentRow(*row) for row in session.execute(statement)]
+    return [IncidentRow(*row) for row in fetch(session, statement)]
 
 
 def list_website_incidents(
@@ -240,7 +242,7 @@ def list_website_incidents(
         )
         .limit(limit)
     )
-    return [IncidentRow(*row) for row in session.execute(statement)]
+    return [IncidentRow(*row) for row in fetch(session, statement)]
 
 
 def list_task_incidents(
@@ -255,7 +257,7 @@ def list_task_incidents(
         )
         .limit(limit)
     )
-    return [IncidentRow(*row) for row in session.execute(statement)]
+    return [IncidentRow(*row) for row in fetch(session, statement)]
 
 
 def list_related(
@@ -272,7 +274,7 @@ def list_related(
         )
         .limit(limit)
     )
-    return [IncidentRow(*row) for row in session.execute(statement)]
+    return [IncidentRow(*row) for row in fetch(session, statement)]
 
 
 def get_incident(session: Session, *, incident_id: int) -> IncidentRow | None:
@@ -283,7 +285,8 @@ def get_incident(session: Session, *, incident_id: int) -> IncidentRow | None:
 
 def list_events(session: Session, *, incident_id: int) -> Sequence[EventRow]:
     """The steps of an incident, in their order, with the notices of each."""
-    events = session.execute(
+    events = fetch(
+        session,
         select(
             Event.id,
             Event.kind,
@@ -295,10 +298,11 @@ def list_events(session: Session, *, incident_id: int) -> Sequence[EventRow]:
             Event.facts,
         )
         .where(Event.incident_id == incident_id)
-        .order_by(Event.seq)
-    ).all()
+        .order_by(Event.seq),
+    )
     deliveries: dict[int, list[DeliveryRow]] = defaultdict(list)
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(
             Delivery.event_id,
             Delivery.recipient,
@@ -311,14 +315,15 @@ def list_events(session: Session, *, incident_id: int) -> Sequence[EventRow]:
         )
         .join(Event, Event.id == Delivery.event_id)
         .where(Event.incident_id == incident_id)
-        .order_by(Delivery.id)
+        .order_by(Delivery.id),
     )
     for event_id, *values in rows:
         deliveries[event_id].append(DeliveryRow(*values))
-    return [EventRow(*event[1:], deliveries[event.id]) for event in events]
+    rows = [(*event[1:], deliveries[event[0]]) for event in events]
+    return [EventRow(*row) for row in rows]
 
 
-def _incident_rows() -> Select[Any]:
+def _incident_rows() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Incident.id,

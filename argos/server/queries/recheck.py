@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, case, select, update
+from sqlalchemy import ColumnElement, case, literal, select, update
 from sqlalchemy.orm import Session
 
+from argos.server.columns import UtcDateTime
 from argos.server.models import Schedule, Task, Website
 from argos.server.queries.selection import IS_ACTIVE, IS_NOT_OK
 
@@ -32,9 +33,10 @@ def _recheck(session: Session, which: ColumnElement[bool], *, now: datetime) -> 
     return len(session.scalars(_make_due(Schedule.id.in_(groups), now)).all())
 
 
-def _make_due(which: ColumnElement[bool], now: datetime) -> Update | Any:
+def _make_due(which: ColumnElement[bool], now: datetime) -> Any:
     """Bring runs forward. What is leased is under way; what never ran is due already."""
-    planned = case((Schedule.next_run.is_not(None), now), else_=None)
+    moment = literal(now, UtcDateTime)
+    planned = case((Schedule.next_run.is_not(None), moment), else_=None)
     return (
         update(Schedule)
         .where(which, Schedule.leased_at.is_(None), Schedule.due_at > now)

@@ -1,7 +1,6 @@
 """Results and the state that they move: what a batch of reports reads and writes."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -160,8 +159,7 @@ FROM {rows} WHERE schedule.id = u.id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ResultKey:
+class ResultKey(NamedTuple):
     """What tells a result from all others: the same measurement has the same key."""
 
     task_id: int
@@ -201,8 +199,7 @@ def add_results(
         if (key := ResultKey(result.task_id, result.submitted_at)) not in found
     }
     if missing:
-        keys = [(key.task_id, key.submitted_at) for key in missing]
-        found |= _result_ids(session, _FIND_RESULTS, _RESULT_KEYS, keys)
+        found |= _result_ids(session, _FIND_RESULTS, _RESULT_KEYS, list(missing))
     return found
 
 

@@ -64,12 +64,18 @@ def severity_of(urgency: int | None) -> Severity:
     return _BY_URGENCY[urgency or 0]
 
 
+def fetch(session: Session, statement: Any) -> list[tuple[Any, ...]]:
+    """The rows of a statement as plain tuples, for records whose fields are in order."""
+    return [tuple(row) for row in session.execute(statement)]
+
+
 def seconds_between(
     session: Session, earlier: datetime, later: Any
-) -> ColumnElement[float]:
+) -> ColumnElement[Any]:
     """The seconds from a moment to a column's moment."""
     if is_postgresql(session):
-        return cast(extract("epoch", later - earlier), Float)
+        seconds: ColumnElement[float] = cast(extract("epoch", later - earlier), Float)
+        return seconds
     return (type_coerce(later, BigInteger) - to_epoch_us(earlier)) / 1e6
 
 

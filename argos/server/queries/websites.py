@@ -20,6 +20,7 @@ from argos.server.queries.selection import (
     IS_ACTIVE,
     IS_NOT_OK,
     bucket_of,
+    fetch,
     inline,
     like_pattern,
     severity_of,
@@ -126,8 +127,9 @@ def _not_ok_places(
                 ),
             )
         )
-    rows = session.execute(_matching(statement, search.text))
-    return [WebsitePlace(*row) for row in rows]
+    return [
+        WebsitePlace(*row) for row in fetch(session, _matching(statement, search.text))
+    ]
 
 
 def _ok_places(
@@ -144,7 +146,7 @@ def _ok_places(
     )
     if search.after is not None and search.after.urgency == 0:
         statement = statement.where(_comes_after(search.after))
-    rows = session.execute(_matching(statement, search.text))
+    rows = fetch(session, _matching(statement, search.text))
     return [WebsitePlace(0, host, id_) for host, id_ in rows]
 
 
@@ -152,7 +154,9 @@ def _comes_after(place: WebsitePlace) -> Any:
     return tuple_(Website.host, Website.id) > tuple_(place.host, place.id)
 
 
-def _matching(statement: Select[Any], text: str) -> Select[Any]:
+def _matching(
+    statement: Select[*tuple[Any, ...]], text: str
+) -> Select[*tuple[Any, ...]]:
     if not text:
         return statement
     pattern = like_pattern(text.casefold())
@@ -170,7 +174,8 @@ def list_website_states(
     """How some websites are, in the order of their ids as given."""
     if not website_ids:
         return []
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(
             Task.website_id,
             Task.severity,
@@ -179,7 +184,7 @@ def list_website_states(
             func.max(Task.completed_at),
         )
         .where(Task.website_id.in_(website_ids), IS_ACTIVE)
-        .group_by(Task.website_id, Task.severity)
+        .group_by(Task.website_id, Task.severity),
     )
     parts: dict[int, list[_Part]] = defaultdict(list)
     for website_id, *part in rows:
@@ -257,7 +262,8 @@ def list_website_strips(
     Stretches are numbered from `since` on; those without a result are left out.
     """
     bucket = bucket_of(session, Result.submitted_at, since=since, width=width)
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(
             Task.website_id,
             bucket.label("bucket"),
@@ -267,7 +273,7 @@ def list_website_strips(
         .where(
             Task.website_id.in_(website_ids), IS_ACTIVE, Result.submitted_at >= since
         )
-        .group_by(Task.website_id, bucket)
+        .group_by(Task.website_id, bucket),
     )
     strips: dict[int, dict[int, Severity]] = defaultdict(dict)
     for website_id, place, urgency in rows:

@@ -70,8 +70,11 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("GET", "/api/app/domains"): Access.VIEWER,
     ("GET", "/api/tasks"): Access.AGENT,
     ("POST", "/api/results"): Access.AGENT,
+    ("POST", "/api/tasks/release"): Access.AGENT,
     ("GET", "/api/stats"): Access.PUBLIC,
     ("GET", "/api/severities"): Access.PUBLIC,
+    ("GET", "/healthz"): Access.PUBLIC,
+    ("GET", "/readyz"): Access.PUBLIC,
 }
 """Every route by method and path."""
 

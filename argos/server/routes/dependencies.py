@@ -13,6 +13,7 @@ from argos.server.database import Database, Session
 from argos.server.routes.waiting import Waiting
 from argos.server.services.agent_access import AgentDesk
 from argos.server.services.config_watch import ConfigWatch
+from argos.server.services.stats import Stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class AppState:
     watch: ConfigWatch
     desk: AgentDesk = field(default_factory=AgentDesk)
     waiting: Waiting = field(default_factory=Waiting)
+    stats: Stats = field(default_factory=Stats)
 
     @property
     def config(self) -> Config:

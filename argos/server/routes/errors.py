@@ -1,4 +1,4 @@
-"""What the web says when something goes wrong."""
+"""What the web says when something goes wrong that no route knows of."""
 
 import logging
 
@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from argos.errors import DatabaseUnreachable
+from argos.server.routes.pages.errors import is_api, show_error, wants_page
 
 log = logging.getLogger(__name__)
 
@@ -13,30 +14,28 @@ RETRY_AFTER_S = 5
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer errors that no route knows of."""
+    """Answer them: pages to browsers, JSON to programs."""
     app.add_exception_handler(DatabaseUnreachable, _answer_unreachable)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
-async def _answer_unreachable(request: Request, err: Exception) -> Response:  # noqa: RUF029  # starlette runs other ones in a thread
+def _answer_unreachable(request: Request, err: Exception) -> Response:
     """503: whoever asks again gets an answer as soon as the database is back."""
     log.error("%s %s: %s", request.method, request.url.path, err)
-    return _answer(
-        request,
-        503,
-        "The database cannot be reached; try again in a moment.",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+    text = "The database cannot be reached; try again in a moment."
+    return _answer(request, 503, text, {"Retry-After": str(RETRY_AFTER_S)})
 
 
-async def _answer_unexpected(request: Request, err: Exception) -> Response:  # noqa: ARG001, RUF029  # starlette's signature, and it logs the error
+def _answer_unexpected(request: Request, err: Exception) -> Response:  # noqa: ARG001  # the web server logs it
     """500, without telling what broke: that is in the log."""
     return _answer(request, 500, "Argos made a mistake; its log says more.")
 
 
 def _answer(
-    request: Request, status: int, detail: str, *, headers: dict[str, str] | None = None
+    request: Request, status: int, text: str, headers: dict[str, str] | None = None
 ) -> Response:
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"detail": detail}, status, headers)
-    return PlainTextResponse(f"{detail}\n", status, headers)
+    if wants_page(request):
+        return show_error(request, status, text, headers)
+    if is_api(request):
+        return JSONResponse({"detail": text}, status, headers)
+    return PlainTextResponse(f"{text}\n", status, headers)

@@ -149,7 +149,7 @@ def facts(context: Mapping[str, Any]) -> list[Fact]:
             cut(_fact_text(context[key]), _MAX_FACT_LENGTH),
         )
         for key in [*known, *others]
-        if context[key] not in {None, ""}
+        if context[key] is not None and context[key] != ""
     ]
 
 

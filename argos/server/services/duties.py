@@ -56,14 +56,14 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
     ]
 
 
-def delete_old_results(work: Work) -> None:
+def delete_old_results(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
     """Delete outdated results by small transactions (SQLite)."""
     before = work.now - work.config.recurring_tasks.max_results_age
     last_id, total = 0, 0
     while not work.is_over:
         with work.transaction() as session:
             deleted, next_id = queries.delete_old_results(
-                session, before=before, after_id=last_id, count=CHUNK_ROWS
+                session, before=before, after_id=last_id, count=chunk_rows
             )
         total += deleted
         if not deleted or next_id == last_id:
@@ -84,7 +84,7 @@ def make_partitions(work: Work) -> None:
         log.info("Made partitions for %s days of results.", len(made))
 
 
-def drop_old_partitions(work: Work) -> None:
+def drop_old_partitions(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
     """Drop the days that are outdated as a whole (PostgreSQL)."""
     before = work.now - work.config.recurring_tasks.max_results_age
     with work.transaction() as session:
@@ -92,11 +92,11 @@ def drop_old_partitions(work: Work) -> None:
         dropped = partitions.drop_partitions(session, before=before)
     if dropped:
         log.info("Dropped %s days of results.", len(dropped))
-    deleted = CHUNK_ROWS
-    while deleted == CHUNK_ROWS and not work.is_over:
+    deleted = chunk_rows
+    while deleted == chunk_rows and not work.is_over:
         with work.transaction() as session:
             deleted = queries.delete_stray_results(
-                session, before=before, count=CHUNK_ROWS
+                session, before=before, count=chunk_rows
             )
 
 

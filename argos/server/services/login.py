@@ -14,6 +14,7 @@ from argos.server.models import LoginSession, User
 from argos.server.queries import sessions, users
 from argos.server.queries.sessions import Bucket, Login
 from argos.server.services import passwords
+from argos.server.services.passwords import Cost
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +56,12 @@ class NewLogin:
 class LoginService:
     """The story of a session, from password to logout."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, cost: Cost = passwords.COST
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._cost = cost
 
     def log_in(
         self, credentials: Credentials, *, visitor: Visitor, lifetime: timedelta
@@ -121,7 +125,7 @@ class LoginService:
         user = self._verified_user(Credentials(username, present))
         if user is None:
             raise LoginRefused("The present password is wrong.")
-        password_hash = passwords.hash_password(wanted)
+        password_hash = passwords.hash_password(wanted, cost=self._cost)
         now = self._clock.utcnow()
         with self._database.transaction() as session:
             users.set_password(
@@ -159,19 +163,20 @@ class LoginService:
             return user
         return None
 
-    @staticmethod
-    def _is_right(user: User | None, password: str, *, has_bcrypt: bool) -> bool:
+    def _is_right(self, user: User | None, password: str, *, has_bcrypt: bool) -> bool:
         """Verify; a refusal always costs one argon2 hash and, while needed, one bcrypt."""
         is_bcrypt = user is not None and passwords.is_bcrypt(user.password)
         if user is None:
-            passwords.pretend_to_verify(password, with_bcrypt=False)
+            passwords.pretend_to_verify(password, with_bcrypt=False, cost=self._cost)
             is_right = False
         else:
             is_right = passwords.verify_password(password, user.password)
         if is_right and user is not None and not user.disabled:
             return True
         if has_bcrypt:
-            passwords.pretend_to_verify(password, with_bcrypt=not is_bcrypt)
+            passwords.pretend_to_verify(
+                password, with_bcrypt=not is_bcrypt, cost=self._cost
+            )
         return False
 
     def _open_session(
@@ -209,10 +214,9 @@ class LoginService:
         log.info("%s logged in from %s", user.username, visitor.address)
         return NewLogin(token, user.username, login.expires_at)
 
-    @staticmethod
-    def _stronger_hash(user: User, password: str) -> str:
-        if passwords.needs_new_hash(user.password):
-            return passwords.hash_password(password)
+    def _stronger_hash(self, user: User, password: str) -> str:
+        if passwords.needs_new_hash(user.password, cost=self._cost):
+            return passwords.hash_password(password, cost=self._cost)
         return user.password
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
 import bcrypt
@@ -23,7 +24,20 @@ _HASH_WAIT_S = 10
 _BCRYPT_BYTES = 72
 """bcrypt never looked beyond; its current library refuses what is longer."""
 
-_hasher = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """How much work a password is worth: argon2id's parameters, and bcrypt's."""
+
+    time_cost: int = 3
+    memory_kib: int = 64 * 1024
+    parallelism: int = 4
+    bcrypt_rounds: int = 12
+    """Of the hash that nobody has; 0.10.3 used this number."""
+
+
+COST = Cost()
+
 _running = threading.BoundedSemaphore(HASHES_AT_ONCE)
 _waiting = threading.BoundedSemaphore(HASHES_AT_ONCE + _HASHES_WAITING)
 
@@ -49,11 +63,11 @@ def check_new_password(password: str) -> None:
         )
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, *, cost: Cost = COST) -> str:
     """The argon2id hash to store; raises PasswordError on what no hash can take."""
     check_password_text(password)
     with _hashing_turn():
-        return _hasher.hash(_encode(password))
+        return _hasher(cost).hash(_encode(password))
 
 
 def verify_password(password: str, stored: str) -> bool:
@@ -62,14 +76,14 @@ def verify_password(password: str, stored: str) -> bool:
         if is_bcrypt(stored):
             return _verify_bcrypt(password, stored)
         try:
-            return _hasher.verify(stored, _encode(password))
+            return _hasher(COST).verify(stored, _encode(password))
         except (VerificationError, InvalidHashError):
             return False
 
 
-def needs_new_hash(stored: str) -> bool:
-    """Whether a hash is weaker than those made today."""
-    return is_bcrypt(stored) or _hasher.check_needs_rehash(stored)
+def needs_new_hash(stored: str, *, cost: Cost = COST) -> bool:
+    """Whether a hash was not made as those of today are."""
+    return is_bcrypt(stored) or _hasher(cost).check_needs_rehash(stored)
 
 
 def is_bcrypt(stored: str) -> bool:
@@ -77,20 +91,30 @@ def is_bcrypt(stored: str) -> bool:
     return stored.startswith("$2")
 
 
-def pretend_to_verify(password: str, *, with_bcrypt: bool) -> None:
+def pretend_to_verify(password: str, *, with_bcrypt: bool, cost: Cost = COST) -> None:
     """Take as long as a wrong password does, so that time tells nothing of accounts."""
     kind = _bcrypt_dummy if with_bcrypt else _argon2_dummy
-    verify_password(password, kind())
+    verify_password(password, kind(cost))
 
 
 @cache
-def _argon2_dummy() -> str:
-    return _hasher.hash("nobody has this password")
+def _hasher(cost: Cost) -> PasswordHasher:
+    return PasswordHasher(
+        time_cost=cost.time_cost,
+        memory_cost=cost.memory_kib,
+        parallelism=cost.parallelism,
+    )
 
 
 @cache
-def _bcrypt_dummy() -> str:
-    return bcrypt.hashpw(b"nobody has this password", bcrypt.gensalt()).decode()
+def _argon2_dummy(cost: Cost) -> str:
+    return _hasher(cost).hash("nobody has this password")
+
+
+@cache
+def _bcrypt_dummy(cost: Cost) -> str:
+    salt = bcrypt.gensalt(cost.bcrypt_rounds)
+    return bcrypt.hashpw(b"nobody has this password", salt).decode()
 
 
 def _verify_bcrypt(password: str, stored: str) -> bool:

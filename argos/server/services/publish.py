@@ -57,7 +57,7 @@ def publish(
             if change.kind is EventKind.CLOSED
         ],
     )
-    rules = general_routing(config)
+    by_severity = config.general.alerts.by_severity
     delivery_queries.add_deliveries(
         session,
         deliveries=[
@@ -73,7 +73,7 @@ def publish(
                 recipients(
                     change.kind,
                     change.move.severity,
-                    _routing(change.task, rules),
+                    _routing(change.task, by_severity),
                     already_told=told.get(incident_ids[change.task.id], ()),
                 ),
                 config,
@@ -158,12 +158,6 @@ def _targets(names: Sequence[str], config: Config) -> list[str]:
             for target in expand_recipient(name, config.general)
         )
     )
-
-
-def general_routing(config: Config) -> Mapping[Severity, Sequence[str]]:
-    """Who hears of which severity, where a website has no list of its own."""
-    alerts = config.general.alerts
-    return {severity: getattr(alerts, severity.value) for severity in Severity}
 
 
 def _routing(

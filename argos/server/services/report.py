@@ -27,6 +27,7 @@ _MAY_HIDE = re.compile(
     r"\\(?:[bfr]|u(?:00[01]|007f|00[89]|061c|20[026]|feff|fff[9ab]|d[89a-f]))",
     re.IGNORECASE,
 )
+_encoder = json.JSONEncoder(allow_nan=False)
 _adapter = TypeAdapter(AgentResult)
 
 
@@ -111,8 +112,10 @@ def tidy_context(context: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def _dump(context: dict[str, Any]) -> str | None:
+    if not context:
+        return "{}"
     try:
-        return json.dumps(context, allow_nan=False)
+        return _encoder.encode(context)
     except (ValueError, RecursionError):
         return None
 

@@ -161,8 +161,11 @@ class Upkeep:
         except TurnLost:
             log.warning("Another server goes on with the duty %s.", duty.name)
             return
-        except Exception:
-            log.exception("The duty %s failed.", duty.name)
+        except Exception as err:  # its bug must not keep the other duties from us
+            if isinstance(err, DatabaseError):
+                log.warning("The duty %s waits: %s", duty.name, err)
+            else:
+                log.exception("The duty %s failed.", duty.name)
             work.note = turn.note
             self._finish(turn, work, min(duty.interval, RETRY_INTERVAL))
             return

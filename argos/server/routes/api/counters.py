@@ -4,20 +4,15 @@ from fastapi import APIRouter
 
 from argos.protocol import SeveritiesAnswer, StatsAnswer
 from argos.server.queries import counters as queries
-from argos.server.routes.dependencies import ReadSession
+from argos.server.routes.dependencies import App, ReadSession
 
 router = APIRouter(prefix="/api", tags=["counters"])
 
 
 @router.get("/stats")
-def read_stats(session: ReadSession) -> StatsAnswer:
+def read_stats(app: App) -> StatsAnswer:
     """How much there is to do, and how much was done."""
-    counts = queries.count_tasks(session)
-    return StatsAnswer(
-        upcoming_tasks_count=counts.upcoming,
-        results_count=queries.count_results(session),
-        selected_tasks_count=counts.selected,
-    )
+    return app.stats.read(app.database, app.clock)
 
 
 @router.get("/severities")

@@ -1,0 +1,84 @@
+"""A clock set by hand, and a Gotify that does as it is told."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+
+class HandClock:
+    """Stands still until somebody moves it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def utcnow(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now.timestamp()
+
+    def move(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+class FakeGotify:
+    """Keeps what is posted; answers what it is told, else 200."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.statuses: list[int] = []
+        """The next answers' status codes."""
+        self.gate = threading.Event()
+        """Closed, it keeps requests waiting."""
+        self.gate.set()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                message = json.loads(self.rfile.read(length))
+                fake.gate.wait(10)
+                status = fake.statuses.pop(0) if fake.statuses else 200
+                if status == 200:
+                    fake.messages.append(message)
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def titles(self) -> list[str]:
+        return [message["title"] for message in self.messages]
+
+    def close(self) -> None:
+        self.gate.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def clock(now: datetime) -> HandClock:
+    return HandClock(now)
+
+
+@pytest.fixture
+def gotify() -> Iterator[FakeGotify]:
+    fake = FakeGotify()
+    yield fake
+    fake.close()

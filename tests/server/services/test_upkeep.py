@@ -1,0 +1,524 @@
+"""Housework: claimed, isolated, cut off, and each duty by itself."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from argos.channels import NoticeKind
+from argos.core.schedule import grid_offset
+from argos.core.severity import Severity, Status
+from argos.errors import ConfigError
+from argos.server.models import (
+    Agent,
+    Delivery,
+    Duty as DutyRow,
+    Job,
+    JobKind,
+    LoginSession,
+    Result,
+    Schedule,
+    User,
+)
+from argos.server.queries import partitions
+from argos.server.services import duties
+from argos.server.services.duties import all_duties
+from argos.server.services.upkeep import CLAIM_INTERVAL, Duty, Means, Upkeep, Work
+from tests.server.factories import add_group, task_ids
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def make_means(database, clock, config) -> Callable[..., Means]:
+    def make(holder: str = "server 1", config: Any = config) -> Means:
+        return Means(
+            database=database,
+            clock=clock,
+            get_config=lambda: config,
+            holder=holder,
+        )
+
+    return make
+
+
+@pytest.fixture
+def keep(make_means) -> Callable[..., Upkeep]:
+    """Makes an upkeep of some duties that has entered them."""
+
+    def keep(*todo: Duty, holder: str = "server 1", **more: Any) -> Upkeep:
+        upkeep = Upkeep(make_means(holder, **more), todo)
+        upkeep.enter()
+        return upkeep
+
+    return keep
+
+
+@pytest.fixture
+def get_duty(database) -> Callable[[str], DutyRow]:
+    def get(name: str) -> Any:
+        with database.reading() as session:
+            return session.get_one(DutyRow, name)
+
+    return get
+
+
+# -- turns
+
+
+def test_duty_is_done_once_in_its_interval(keep, clock, get_duty):
+    turns = []
+    upkeep = keep(Duty("a", 5 * MINUTE, lambda work: turns.append(work.now)))
+
+    for _ in range(11):
+        upkeep.do_due()
+        clock.move(minutes=1)
+
+    row = get_duty("a")
+    assert [turn - turns[0] for turn in turns] == [0 * MINUTE, 5 * MINUTE, 10 * MINUTE]
+    assert (row.term, row.holder) == (3, None)
+    assert row.finished_at == turns[-1]
+
+
+def test_duty_that_fails_is_logged_and_keeps_nothing_from_the_others(
+    keep, clock, caplog
+):
+    done = []
+
+    def fail(work: Work) -> None:
+        raise RuntimeError("the roof is on fire")
+
+    upkeep = keep(
+        Duty("a", 5 * MINUTE, fail),
+        Duty("b", 5 * MINUTE, lambda work: done.append("b")),
+        Duty("c", 5 * MINUTE, fail),
+    )
+
+    upkeep.do_due()
+    clock.move(minutes=1)
+    upkeep.do_due()
+
+    assert done == ["b"]
+    assert caplog.text.count("The duty a failed.") == 2
+    assert caplog.text.count("RuntimeError: the roof is on fire") == 4
+
+
+def test_note_is_there_in_the_next_turn_but_not_that_of_a_failed_one(keep, clock):
+    seen: list[Any] = []
+
+    def do(work: Work) -> None:
+        seen.append(work.note)
+        work.note = {"turn": len(seen)}
+        if len(seen) == 2:
+            raise RuntimeError
+
+    upkeep = keep(Duty("a", MINUTE, do))
+    for _ in "1234":
+        upkeep.do_due()
+        clock.move(minutes=1)
+
+    assert seen == [None, {"turn": 1}, {"turn": 1}, {"turn": 3}]
+
+
+def test_duty_that_wants_more_has_its_next_turn_at_once(keep):
+    turns = []
+
+    def do(work: Work) -> None:
+        turns.append(1)
+        work.wants_more = len(turns) < 3
+
+    upkeep = keep(Duty("a", MINUTE, do))
+    for _ in range(5):
+        upkeep.do_due()
+
+    assert len(turns) == 3
+
+
+def test_duty_of_a_server_that_died_is_taken_over_when_its_claim_ends(
+    keep, clock, get_duty
+):
+    def die(work: Work) -> None:
+        raise SystemExit
+
+    done = []
+    first = keep(Duty("a", MINUTE, die), holder="server 1")
+    second = keep(
+        Duty("a", MINUTE, lambda work: done.append(work.now)), holder="server 2"
+    )
+    with pytest.raises(SystemExit):
+        first.do_due()
+
+    second.do_due()
+    before = list(done)
+    clock.now += CLAIM_INTERVAL
+    second.do_due()
+
+    assert (before, len(done)) == ([], 1)
+    assert get_duty("a").term == 2
+
+
+def test_server_that_lost_its_turn_writes_nothing_any_more(
+    keep, clock, database, get_duty, caplog
+):
+    other = keep(Duty("a", MINUTE, lambda work: None), holder="server 2")
+
+    def sleep_too_long(work: Work) -> None:
+        clock.now += CLAIM_INTERVAL
+        other.do_due()
+        with work.transaction() as session:
+            session.add(User(username="ghost", password="x"))
+
+    keep(Duty("a", MINUTE, sleep_too_long)).do_due()
+
+    with database.reading() as session:
+        assert session.scalars(select(User)).all() == []
+    assert get_duty("a").term == 2
+    assert "Another server goes on with the duty a." in caplog.text
+
+
+def test_turn_that_goes_on_keeps_its_claim(keep, clock):
+    done = []
+    other = keep(Duty("a", MINUTE, lambda work: done.append("other")), holder="2")
+
+    def do(work: Work) -> None:
+        for _ in range(3):
+            clock.now += CLAIM_INTERVAL / 2
+            with work.transaction():
+                pass
+            other.do_due()
+        done.append("own")
+
+    keep(Duty("a", MINUTE, do)).do_due()
+
+    assert done == ["own"]
+
+
+def test_servers_at_once_do_each_duty_once(make_means):
+    done: list[str] = []
+    todo = [Duty(name, MINUTE, lambda work: done.append("x")) for name in "abcdef"]
+    upkeeps = [Upkeep(make_means(f"server {place}"), todo) for place in range(4)]
+    barrier = threading.Barrier(4)
+
+    def serve(upkeep: Upkeep) -> None:
+        barrier.wait()
+        upkeep.enter()
+        upkeep.do_due()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(serve, upkeeps))
+
+    assert len(done) == 6
+
+
+def test_upkeep_runs_by_itself_and_stops(make_means):
+    done = threading.Event()
+    looked = threading.Event()
+    upkeep = Upkeep(
+        make_means(), [Duty("a", MINUTE, lambda work: done.set())], on_look=looked.set
+    )
+
+    upkeep.start()
+    was_done = done.wait(10) and looked.wait(10)
+    upkeep.stop()
+
+    assert was_done
+    assert not upkeep._thread.is_alive()
+
+
+def test_duties_of_a_later_version_are_left_alone(keep, database, get_duty):
+    upkeep = keep(Duty("a", MINUTE, lambda work: None))
+    with database.transaction() as session:
+        session.add(DutyRow(name="new", term=0, due_at=get_duty("a").due_at))
+
+    upkeep.do_due()
+
+    assert get_duty("new").term == 0
+
+
+def test_all_duties_run_on_an_empty_database(keep, database, caplog):
+    todo = all_duties(database, reload=lambda path: None)
+
+    keep(*todo).do_due()
+
+    assert "failed" not in caplog.text
+    assert len({duty.name for duty in todo}) == len(todo)
+
+
+# -- retention
+
+
+def add_results(database, now, ages: list[timedelta]) -> None:
+    with database.transaction() as session:
+        group = add_group(session, "a", due_at=now)
+        (task_id,) = task_ids(session, group.id)
+        for age in ages:
+            session.add(
+                Result(
+                    task_id=task_id,
+                    submitted_at=now - age,
+                    status=Status.SUCCESS,
+                    severity=Severity.OK,
+                )
+            )
+            session.flush()
+
+
+def ages_left(database, now) -> list[timedelta]:
+    with database.reading() as session:
+        moments = session.scalars(select(Result.submitted_at).order_by(Result.id))
+        return [now - moment for moment in moments]
+
+
+def test_outdated_results_are_deleted_in_small_steps(sqlite_database, clock, config):
+    day = timedelta(days=1)
+    old = [7 * day + timedelta(seconds=place) for place in range(25, 0, -1)]
+    recent = [timedelta(seconds=place) for place in range(20, 0, -1)]
+    add_results(sqlite_database, clock.now, [*old, *recent])
+    means = Means(sqlite_database, clock, lambda: config, "server 1")
+    in_tens = partial(duties.delete_old_results, chunk_rows=10)
+    upkeep = Upkeep(means, [Duty("retention", MINUTE, in_tens)])
+    upkeep.enter()
+
+    upkeep.do_due()
+
+    assert ages_left(sqlite_database, clock.now) == recent
+
+
+def test_results_exactly_of_the_age_stay(sqlite_database, clock, config):
+    day = timedelta(days=1)
+    add_results(sqlite_database, clock.now, [7 * day])
+    means = Means(sqlite_database, clock, lambda: config, "server 1")
+    upkeep = Upkeep(means, [Duty("retention", MINUTE, duties.delete_old_results)])
+    upkeep.enter()
+
+    upkeep.do_due()
+
+    assert ages_left(sqlite_database, clock.now) == [7 * day]
+
+
+def test_outdated_days_are_dropped_and_new_ones_made(
+    postgresql_database, clock, config, caplog
+):
+    database = postgresql_database
+    means = Means(database, clock, lambda: config, "server 1")
+    upkeep = Upkeep(
+        means,
+        [
+            Duty("partitions", MINUTE, duties.make_partitions),
+            Duty("retention", MINUTE, duties.drop_old_partitions),
+        ],
+    )
+    upkeep.enter()
+    upkeep.do_due()
+    add_results(database, clock.now, [timedelta(hours=1), timedelta(days=-2)])
+    first_day = clock.now.date()
+
+    clock.move(days=8)
+    upkeep.do_due()
+
+    assert "failed" not in caplog.text
+    with database.reading() as session:
+        days = partitions.list_partitions(session)
+    assert first_day not in days
+    assert clock.now.date() + timedelta(days=3) in days
+    assert ages_left(database, clock.now) == [timedelta(days=6)]
+
+
+def test_strays_beyond_all_days_are_deleted_too(postgresql_database, clock, config):
+    database = postgresql_database
+    add_results(
+        database,
+        clock.now,
+        [timedelta(days=8, seconds=place) for place in range(25)] + [timedelta(0)],
+    )
+    means = Means(database, clock, lambda: config, "server 1")
+    in_tens = partial(duties.drop_old_partitions, chunk_rows=10)
+    upkeep = Upkeep(means, [Duty("retention", MINUTE, in_tens)])
+    upkeep.enter()
+
+    upkeep.do_due()
+
+    assert ages_left(database, clock.now) == [timedelta(0)]
+
+
+# -- logins, queue, jobs
+
+
+def test_logins_that_are_over_are_forgotten(keep, database, clock):
+    with database.transaction() as session:
+        session.add(User(username="ada", password="x"))
+        session.flush()
+        for place, ends in enumerate([-1, 1]):
+            session.add(
+                LoginSession(
+                    digest=bytes([place] * 32),
+                    username="ada",
+                    created_at=clock.now,
+                    seen_at=clock.now,
+                    expires_at=clock.now + timedelta(seconds=ends),
+                )
+            )
+
+    keep(Duty("logins", MINUTE, duties.forget_logins)).do_due()
+
+    with database.reading() as session:
+        assert session.scalars(select(LoginSession.digest)).all() == [bytes([1] * 32)]
+
+
+def test_groups_that_a_wrong_clock_put_off_come_back_to_the_grid(
+    keep, database, clock, caplog
+):
+    with database.transaction() as session:
+        far = add_group(session, "far", due_at=clock.now + timedelta(days=365))
+        held = add_group(
+            session,
+            "held",
+            due_at=clock.now + timedelta(days=365),
+            leased_at=clock.now + timedelta(days=365),
+            lease_no=4,
+        )
+        near = add_group(session, "near", due_at=clock.now + 5 * MINUTE)
+        due = add_group(session, "due", due_at=clock.now - 5 * MINUTE)
+
+    keep(Duty("queue", MINUTE, duties.mend_queue)).do_due()
+
+    with database.reading() as session:
+        after = {row.id: row for row in session.scalars(select(Schedule))}
+    for group in (far, held):
+        row = after[group.id]
+        assert clock.now < row.due_at <= clock.now + 5 * MINUTE
+        offset = grid_offset(row.key, 5 * MINUTE)
+        assert (row.due_at - offset).timestamp() % 300 == pytest.approx(0, abs=1e-5)
+    assert after[far.id].next_run == after[far.id].due_at
+    assert after[held.id].next_run is None
+    assert after[near.id].due_at == near.due_at
+    assert after[due.id].due_at == due.due_at
+    assert "2 task groups were due too late" in caplog.text
+
+
+def test_jobs_are_done_in_order_and_removed_even_when_they_fail(
+    keep, database, clock, caplog
+):
+    done: list[str] = []
+
+    def reload(path: str) -> None:
+        done.append(path)
+        if path == "broken.yaml":
+            raise ConfigError([])
+
+    with database.transaction() as session:
+        for path, current in [
+            ("a.yaml", True),
+            ("broken.yaml", False),
+            ("b.yaml", False),
+        ]:
+            session.add(Job(todo=JobKind.RELOAD_CONFIG, args=path, current=current))
+            session.flush()
+
+    keep(Duty("jobs", MINUTE, lambda work: duties.run_jobs(work, reload))).do_due()
+
+    with database.reading() as session:
+        assert session.scalars(select(Job)).all() == []
+    assert done == ["a.yaml", "broken.yaml", "b.yaml"]
+    assert "Job 1 was cut off; it begins anew." in caplog.text
+    assert "Job 2 failed: RELOAD_CONFIG broken.yaml" in caplog.text
+
+
+def test_job_of_a_server_that_died_stays_marked(keep, database):
+    def die(path: str) -> None:
+        raise SystemExit
+
+    with database.transaction() as session:
+        session.add(Job(todo=JobKind.RELOAD_CONFIG, args="a.yaml"))
+
+    with pytest.raises(SystemExit):
+        keep(Duty("jobs", MINUTE, lambda work: duties.run_jobs(work, die))).do_due()
+
+    with database.reading() as session:
+        assert session.scalars(select(Job.current)).all() == [True]
+
+
+# -- silent agents
+
+
+def see(database, moment) -> None:
+    with database.transaction() as session:
+        if session.scalars(select(Agent)).first() is None:
+            session.add(Agent(name="anna", created_at=moment))
+            session.flush()
+        session.execute(update(Agent).values(last_seen_at=moment))
+
+
+def told(database) -> list[tuple[str, str]]:
+    with database.reading() as session:
+        return [
+            (row.notice["kind"], row.recipient)
+            for row in session.scalars(select(Delivery).order_by(Delivery.id))
+        ]
+
+
+def test_silence_is_told_once_with_a_recovery(keep, database, clock, make_loaded):
+    config = make_loaded(general__alerts__no_agent=["local"]).config
+    with database.transaction() as session:
+        add_group(session, "a", due_at=clock.now)
+    upkeep = keep(
+        Duty("silence", timedelta(seconds=15), duties.watch_agents), config=config
+    )
+    for minute in range(30):
+        if minute < 3 or minute >= 20:
+            see(database, clock.now)
+        upkeep.do_due()
+        clock.move(minutes=1)
+
+    assert told(database) == [
+        (NoticeKind.NO_AGENT, "local"),
+        (NoticeKind.AGENT_BACK, "local"),
+    ]
+    with database.reading() as session:
+        notice = session.scalars(select(Delivery.notice)).first()
+    assert notice["title"] == "No agent has been seen within the last 5 minutes"
+    assert notice["lines"][0] == ["No agent since", "2026-03-14 12:02:00 UTC"]
+
+
+def test_nobody_is_missed_while_there_is_nothing_to_watch(keep, database, clock):
+    upkeep = keep(Duty("silence", timedelta(seconds=15), duties.watch_agents))
+
+    for _ in range(30):
+        upkeep.do_due()
+        clock.move(minutes=1)
+
+    assert told(database) == []
+
+
+def test_no_agent_alert_goes_to_each_named_recipient(
+    keep, database, clock, make_loaded
+):
+    config = make_loaded(
+        general__alerts__no_agent=["mail", "local"],
+        general__mail={
+            "mailfrom": "argos@argos.example",
+            "addresses": ["a@argos.example", "b@argos.example"],
+        },
+        recurring_tasks__time_without_agent=1,
+    ).config
+    with database.transaction() as session:
+        add_group(session, "a", due_at=clock.now)
+    upkeep = keep(
+        Duty("silence", timedelta(seconds=15), duties.watch_agents), config=config
+    )
+
+    for _ in range(5):
+        upkeep.do_due()
+        clock.move(seconds=15)
+
+    assert [recipient for _, recipient in told(database)] == [
+        "mail:a@argos.example", "mail:b@argos.example", "local"
+    ]  # fmt: skip
+    with database.reading() as session:
+        notice = session.scalars(select(Delivery.notice)).first()
+    assert notice["title"] == "No agent has been seen within the last minute"
