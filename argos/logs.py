@@ -2,6 +2,10 @@
 
 import logging
 import re
+from typing import Any
+
+LAYOUT = "%(levelname)-9s %(message)s"
+"""As 0.10.3 has it: a level, and a message."""
 
 _SECRET = re.compile(
     r"(?i)(?:(bearer\s+|token=|password=|passwd=|secret=)[^\s&@\"']+"
@@ -24,7 +28,7 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats as 0.10.3 does (level, message), and never lets a secret through."""
+    """Formats a record, and never lets a secret through."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
@@ -32,12 +36,23 @@ class RedactingFormatter(logging.Formatter):
 
 def configure_logging(level: str = "INFO", *, timestamps: bool = False) -> None:
     """Send the log to stderr, from `level` on."""
-    layout = "%(levelname)-9s %(message)s"
-    if timestamps:
-        layout = f"%(asctime)s {layout}"
+    layout = f"%(asctime)s {LAYOUT}" if timestamps else LAYOUT
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter(layout))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level.upper() == "INFO":
         for name in _CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def logging_settings(level: str = "INFO") -> dict[str, Any]:
+    """The same for `logging.config.dictConfig`, in processes that a library starts."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"argos": {"()": RedactingFormatter, "fmt": LAYOUT}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "argos"}
+        },
+        "root": {"level": level.upper(), "handlers": ["stderr"]},
+    }

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_SLOTS = 100
-_LOOPBACK = ("localhost", "127.", "::1")
 
 
 @click.command()
@@ -193,13 +193,20 @@ def check_server_url(url: str) -> str:
             f"{url!r} is not the URL of a server; it looks like "
             "https://argos.example.org."
         )
-    if parts.scheme == "http" and not (parts.hostname or "").startswith(_LOOPBACK):
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         log.warning(
             "The token goes to %s unencrypted: anybody on the way can read it. "
             "Use https.",
             parts.netloc.rpartition("@")[2],
         )
     return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _read_token(wishes: _Wishes) -> str:

@@ -1,6 +1,8 @@
 """`argos server test-…`: send a notice, to see whether it arrives."""
 
+import contextlib
 import secrets
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,7 +10,7 @@ import click
 
 from argos.commands.options import config_option, load_config
 from argos.core.severity import Severity, Status
-from argos.errors import ArgosError
+from argos.errors import ArgosError, DeliveryError
 from argos.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ _NOT_CONFIGURED = {
 
 
 def _send(config_path: str | None, recipient: str, **told: str) -> None:
+    """Send to each target of a recipient; one that fails stops no other."""
     from argos.channels import get_channel
 
     configure_logging("WARNING")
@@ -78,12 +81,19 @@ def _send(config_path: str | None, recipient: str, **told: str) -> None:
     name, _, target = recipient.partition(":")
     if not getattr(general, name):
         raise ArgosError(_NOT_CONFIGURED[name])
-    channel = get_channel(recipient).open(general, target)
-    try:
-        channel.send(make_test_notice(**told))
-    finally:
-        channel.close()
-    click.echo(f"Sent to {recipient}.")
+    kind = get_channel(recipient)
+    failures = 0
+    for one in kind.targets(general, target):
+        try:
+            with contextlib.closing(kind.open(general, one)) as channel:
+                channel.send(make_test_notice(**told))
+        except DeliveryError as err:
+            failures += 1
+            click.echo(f"Error: {name}:{one}: {err}", err=True)
+        else:
+            click.echo(f"Sent to {name}:{one}")
+    if failures:
+        sys.exit(DeliveryError.exit_code)
 
 
 def make_test_notice(*, domain: str, severity: str) -> "Notice":

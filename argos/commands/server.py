@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +13,13 @@ from argos.commands.lazy import LazyGroup
 from argos.commands.options import (
     config_option,
     load_config,
+    locate_config,
     log_level_option,
     open_database,
     ready_database,
 )
 from argos.errors import ArgosError
-from argos.logs import configure_logging
+from argos.logs import configure_logging, logging_settings
 
 if TYPE_CHECKING:
     from argos.server.settings import LoadedConfig
@@ -68,33 +70,47 @@ def server() -> None:
 @click.option("--access-log", is_flag=True, help="Log each request.")
 @log_level_option
 def start(
-    config_path: str | None, *, migrate: bool, log_level: str, **given: Any
+    config_path: str | None, *, migrate: bool, host: str, port: int, **given: Any
 ) -> None:
     """Start the server."""
-    configure_logging(log_level)
-    loaded = load_config(config_path, shows_warnings=True)
+    configure_logging(given["log_level"])
+    path = locate_config(config_path, environ=os.environ)
+    loaded = load_config(str(path), shows_warnings=True)
     if migrate:
         _migrate(loaded)
     with ready_database(loaded):
         pass  # a refusal in one line, instead of a server that does not start
-    _serve(**given)
+    with listening_socket(host, port) as listener:
+        if not given["reload"] and given["workers"] == 1:
+            _serve(path, loaded, listener, **given)
+            return
+        port = listener.getsockname()[1]
+    _serve_by_several(host, port, **given)
 
 
-def _serve(*, host: str, port: int, reload: bool, workers: int, **options: Any) -> None:
+def _serve(
+    path: Path, loaded: "LoadedConfig", listener: socket.socket, **given: Any
+) -> None:
+    from argos.commands.serving import serve
+    from argos.server.main import get_application
+
+    app = get_application(loaded, config_path=path)
+    serve(
+        app,
+        listener,
+        access_log=given["access_log"],
+        forwarded_allow_ips=given["forwarded_allow_ips"],
+    )
+
+
+def _serve_by_several(host: str, port: int, *, log_level: str, **given: Any) -> None:
+    """Let uvicorn start the processes, which find the config by the environment."""
     import uvicorn
 
-    common: dict[str, Any] = {"factory": True, "log_config": None, **options}
-    with listening_socket(host, port) as listener:
-        if reload or workers > 1:
-            # The processes are started by uvicorn, which opens the port itself.
-            port = listener.getsockname()[1]
-            listener.close()
-            uvicorn.run(
-                FACTORY, host=host, port=port, reload=reload, workers=workers, **common
-            )
-            return
-        served = uvicorn.Server(uvicorn.Config(FACTORY, host=host, port=port, **common))
-        served.run(sockets=[listener])
+    settings = logging_settings(log_level)
+    uvicorn.run(
+        FACTORY, factory=True, host=host, port=port, log_config=settings, **given
+    )
 
 
 @contextlib.contextmanager
@@ -106,7 +122,6 @@ def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(2048)
-        listener.set_inheritable(True)
     except OSError as err:
         listener.close()
         raise ArgosError(

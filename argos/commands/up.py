@@ -4,7 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,7 @@ from argos.commands.starter import ADMIN, add_first_user, write_starter_config
 from argos.logs import configure_logging
 
 if TYPE_CHECKING:
+    from argos.agent.engine import EngineSettings
     from argos.agent.main import ArgosAgent
     from argos.server.settings import LoadedConfig
 
@@ -51,6 +52,13 @@ class _Ready:
     show_default=True,
     help="How many probes to have under way at once.",
 )
+@click.option(
+    "--name-server",
+    "name_servers",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Resolve names by this server, such as 9.9.9.9; may be repeated.",
+)
 @config_option
 @click.option(
     "--allow-mass-removal",
@@ -62,22 +70,25 @@ def up(
     host: str,
     port: int,
     *,
-    slots: int,
     config_path: str | None,
     allow_mass_removal: bool,
     log_level: str,
+    **engine: Any,
 ) -> None:
     """Start everything at once: server, agent, and a database in this folder.
 
     The first start writes argos-config.yaml here, and shows the password of the user
     admin. Stop with Ctrl-C.
     """
+    from argos.agent.engine import EngineSettings
+
     configure_logging(log_level)
     with listening_socket(host, port) as listener:
         url = _url_of(listener)
         ready = _prepare(config_path, url, allow_mass_removal=allow_mass_removal)
         _greet(url, ready)
-        _run(listener, ready, _make_agent(url, ready.agent_token, slots))
+        settings = EngineSettings(**engine)
+        _run(listener, ready, _make_agent(url, ready.agent_token, settings))
 
 
 def _url_of(listener: socket.socket) -> str:
@@ -128,9 +139,8 @@ def _agent_name() -> str:
     return f"up@{socket.gethostname()}"
 
 
-def _make_agent(url: str, token: str, slots: int) -> "ArgosAgent":
+def _make_agent(url: str, token: str, engine: "EngineSettings") -> "ArgosAgent":
     from argos.agent.client import ClientSettings
-    from argos.agent.engine import EngineSettings
     from argos.agent.loop import LoopSettings
     from argos.agent.main import AgentSettings, ArgosAgent
 
@@ -139,8 +149,8 @@ def _make_agent(url: str, token: str, slots: int) -> "ArgosAgent":
             client=ClientSettings(
                 url=url, token=token, name=_agent_name(), uses_proxy=False
             ),
-            loop=LoopSettings(slots=slots),
-            engine=EngineSettings(slots=slots),
+            loop=LoopSettings(slots=engine.slots),
+            engine=engine,
             # Server and agent end together, so that nothing waits between them.
             spool_folder=None,
         )
@@ -157,11 +167,8 @@ def _greet(url: str, ready: _Ready) -> None:
 
 
 def _run(listener: socket.socket, ready: _Ready, agent: "ArgosAgent") -> None:
-    from argos.commands.pair import run_pair
+    from argos.commands.serving import serve_with_agent
     from argos.server.main import get_application
 
-    run_pair(
-        get_application(ready.loaded, config_path=ready.path),
-        agent,
-        listener,
-    )
+    app = get_application(ready.loaded, config_path=ready.path)
+    serve_with_agent(app, agent, listener)
