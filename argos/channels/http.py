@@ -1,15 +1,16 @@
 """One way to post a notice over HTTP: bounded, without redirects, secrets kept quiet."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import httpx2
+from typing import TYPE_CHECKING, Any
 
 from argos import VERSION
 from argos.channels.base import ATTEMPT_TIMEOUT_S
 from argos.clock import Clock, system_clock
 from argos.core.text import cut, visible
 from argos.errors import DeliveryError
+
+if TYPE_CHECKING:
+    import httpx2
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _SHOWN_LENGTH = 200
@@ -25,6 +26,9 @@ class HttpSender:
         clock: Clock = system_clock,
         attempt_timeout_s: float = ATTEMPT_TIMEOUT_S,
     ) -> None:
+        # Loaded when the first notice needs it: most servers idle without it.
+        import httpx2
+
         self._clock = clock
         self._attempt_timeout_s = attempt_timeout_s
         self._client = httpx2.Client(
@@ -37,6 +41,8 @@ class HttpSender:
         self, url: str, document: Any, *, headers: Mapping[str, str] | None = None
     ) -> None:
         """Post a document; what an error says names the host, and no more of the URL."""
+        import httpx2
+
         host = httpx2.URL(url).netloc.decode(errors="replace").rpartition("@")[2]
         deadline = self._clock.monotonic() + self._attempt_timeout_s
         try:
@@ -57,7 +63,7 @@ class HttpSender:
                 permanent=300 <= code < 500 and code not in _WORTH_ANOTHER_TRY,
             )
 
-    def _read(self, answer: httpx2.Response, deadline: float) -> bytes:
+    def _read(self, answer: "httpx2.Response", deadline: float) -> bytes:
         body = bytearray()
         for chunk in answer.iter_raw():
             body += chunk

@@ -92,7 +92,7 @@ def open_database(loaded: "LoadedConfig") -> "Database":
 @contextmanager
 def ready_database(loaded: "LoadedConfig") -> Iterator["Database"]:
     """The database, once it is known to answer and to have the right schema."""
-    from argos.server.migrations.runner import check_revision
+    from argos.server.migrations.revision import check_revision
 
     database = open_database(loaded)
     try:

@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from argos.agent.main import ArgosAgent
+if TYPE_CHECKING:
+    from argos.agent.main import ArgosAgent
 
 STOP_LIMIT_S = 5
 """For requests under way when the server stops."""
@@ -51,7 +52,7 @@ def serve(app: Any, listener: socket.socket, **options: Any) -> None:
         runner.run(server.serve(sockets=[listener]))
 
 
-def serve_with_agent(app: Any, agent: ArgosAgent, listener: socket.socket) -> None:
+def serve_with_agent(app: Any, agent: "ArgosAgent", listener: socket.socket) -> None:
     """Run both until a signal ends them: softly the first, at once the second."""
     server = _LedServer(_config(app, access_log=False))
     with _runner(server) as runner:
@@ -69,7 +70,7 @@ def _runner(server: uvicorn.Server) -> asyncio.Runner:
 
 
 async def _lead(
-    server: uvicorn.Server, agent: ArgosAgent, listener: socket.socket
+    server: uvicorn.Server, agent: "ArgosAgent", listener: socket.socket
 ) -> None:
     seen: list[int] = []
 

@@ -20,7 +20,7 @@ from argos import VERSION
 from argos.clock import Clock, system_clock
 from argos.schemas import Config
 from argos.server.database import Database
-from argos.server.migrations.runner import check_revision
+from argos.server.migrations.revision import check_revision
 from argos.server.routes.api import agent, counters, health
 from argos.server.routes.dependencies import AppState
 from argos.server.routes.errors import add_error_handlers
@@ -55,11 +55,12 @@ def get_application(
         title="Argos",
         version=VERSION,
         lifespan=_lifespan,
-        root_path=general.root_path,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
+    # The parameter of this name is deprecated; a proxy may strip the prefix or not.
+    app.root_path = general.root_path
     database = _open_database(loaded.config)
     watch = ConfigWatch(
         loaded, database=database, clock=clock, read=read, path=config_path

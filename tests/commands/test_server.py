@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from argos.server.migrations.runner import head_revision
+from argos.server.migrations.revision import head_revision
 from tests.commands.conftest import Run, Start, read_until, write_config
 from tests.tree import ROOT
 

@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
 from argos.core.severity import Severity, Status
 from argos.errors import DatabaseUnreachable, WrongRevision
 from argos.server.database import Database
-from argos.server.migrations import runner
+from argos.server.migrations import revision, runner
 from argos.server.models import Base, Incident, Result, Task, User, Website
 
-LEGACY = runner.LEGACY_HEAD
+LEGACY = revision.LEGACY_HEAD
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_a_fresh_schema_is_what_the_models_say(database):
     runner.migrate(database)
 
     assert differences(database) == []
-    runner.check_revision(database)
+    revision.check_revision(database)
 
 
 def test_i55_one_step_down_and_up_again_gives_the_same_schema(database):
@@ -170,7 +171,7 @@ def test_a46_tables_that_0_10_3_made_without_a_stamp_are_adopted(database):
 
 def test_i56_a_server_refuses_an_empty_database(database):
     with pytest.raises(WrongRevision, match="run `argos server migrate`"):
-        runner.check_revision(database)
+        revision.check_revision(database)
 
 
 def test_a_schema_of_the_future_is_refused(database):
@@ -179,7 +180,7 @@ def test_a_schema_of_the_future_is_refused(database):
         session.execute(text("UPDATE alembic_version SET version_num = 'f00'"))
 
     with pytest.raises(WrongRevision, match="f00 is not one that this version knows"):
-        runner.check_revision(database)
+        revision.check_revision(database)
     with pytest.raises(WrongRevision, match="f00"):
         runner.migrate(database)
 
@@ -188,7 +189,7 @@ def test_an_unreachable_database_is_one_line(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/no/such/folder/argos.db")
 
     with pytest.raises(DatabaseUnreachable, match="unable to open database file") as it:
-        runner.check_revision(database)
+        revision.check_revision(database)
 
     assert "\n" not in str(it.value)
 
@@ -224,7 +225,7 @@ def test_a_failed_migration_changes_nothing(database):
     with pytest.raises(LookupError, match="no-such-check"):
         runner.migrate(database)
 
-    assert runner.current_revision(database) == LEGACY
+    assert revision.current_revision(database) == LEGACY
     with database.engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM tasks")) == 3
 
@@ -254,3 +255,10 @@ def test_people_with_a_database_shell_find_the_given_columns(database):
         *("selected_at", "completed_at", "next_run", "severity"),
         "last_severity_update",
     } <= set(row._fields)
+
+
+def test_the_known_revisions_are_alembics():
+    script = ScriptDirectory.from_config(runner._alembic_config())
+
+    chain = [each.revision for each in script.walk_revisions()][::-1]
+    assert list(revision.REVISIONS) == chain

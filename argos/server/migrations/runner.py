@@ -1,4 +1,4 @@
-"""Bring the schema to a revision, and tell which one it has."""
+"""Bring the schema to a revision, forth or back."""
 
 import logging
 from collections.abc import Iterator
@@ -15,10 +15,15 @@ from sqlalchemy.exc import DBAPIError
 from argos.errors import DatabaseError, WrongRevision
 from argos.server.database import Database
 from argos.server.migrations.legacy_time import ZONE_KEY
+from argos.server.migrations.revision import (
+    LEGACY_HEAD,
+    REVISIONS,
+    get_revision,
+    unknown_text,
+)
 
 log = logging.getLogger(__name__)
 
-LEGACY_HEAD = "f0b3ce75afa4"
 _ADVISORY_LOCK = 0x6172676F73
 _LEGACY_TABLES = frozenset({
     *("tasks", "results", "users", "config_cache"),
@@ -48,12 +53,12 @@ def _run(connection: Connection, revision: str, legacy_zone: str | None) -> str:
     config = _alembic_config()
     config.attributes["connection"] = connection
     config.attributes[ZONE_KEY] = legacy_zone
-    chain = _chain()
+    chain = REVISIONS
     target = chain[-1] if revision == "head" else revision
-    before = _revision_of(connection)
+    before = get_revision(connection)
     for name in (target, before):
         if name is not None and name not in chain:
-            raise WrongRevision(_unknown_text(name))
+            raise WrongRevision(unknown_text(name))
     if before == target:
         return target
     if before is not None and chain.index(target) < chain.index(before):
@@ -87,61 +92,14 @@ def _exclusive(database: Database) -> Iterator[Connection]:
             raw.execute("PRAGMA foreign_keys=ON")
 
 
-def current_revision(database: Database) -> str | None:
-    """The schema's revision; None for an empty or unstamped database."""
-    with database.engine.connect() as connection:
-        return _revision_of(connection)
-
-
-def head_revision() -> str:
-    """The revision that this version of Argos needs."""
-    return _chain()[-1]
-
-
-def check_revision(database: Database) -> None:
-    """Raise WrongRevision, saying how to mend it, unless the schema fits.
-
-    Raises DatabaseUnreachable when it cannot be told.
-    """
-    database.check_reachable()
-    present = current_revision(database)
-    if present == head_revision():
-        return
-    if present is not None and present not in _chain():
-        raise WrongRevision(_unknown_text(present))
-    state = "has no tables of Argos yet" if present is None else f"is at {present}"
-    raise WrongRevision(
-        f"The database {database} {state}, this version needs {head_revision()}: "
-        "run `argos server migrate` (or start with --migrate)."
-    )
-
-
-def _unknown_text(revision: str) -> str:
-    return (
-        f"The schema's revision {revision} is not one that this version knows: it is "
-        "either newer, then use that newer version of Argos, or older than 0.10.3, "
-        "then bring it to 0.10.3 first."
-    )
-
-
-def _revision_of(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
 def _adopt_unstamped(connection: Connection) -> None:
     """Recognise the complete schema that 0.10.3 makes at start without stamping it."""
-    if _revision_of(connection) is not None:
+    if get_revision(connection) is not None:
         return
     if set(inspect(connection).get_table_names()) >= _LEGACY_TABLES:
         MigrationContext.configure(connection).stamp(
             ScriptDirectory.from_config(_alembic_config()), LEGACY_HEAD
         )
-
-
-def _chain() -> list[str]:
-    """All revisions, oldest first."""
-    script = ScriptDirectory.from_config(_alembic_config())
-    return [revision.revision for revision in script.walk_revisions()][::-1]
 
 
 def _alembic_config() -> Config:

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from argos.errors import DatabaseError
-from argos.server.migrations.runner import check_revision
+from argos.server.migrations.revision import check_revision
 from argos.server.routes.dependencies import App
 
 router = APIRouter(tags=["health"])
