@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from operator import attrgetter
 
 import httpx2
 import psutil
@@ -60,11 +61,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.probe", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="per figure")
     parser.add_argument("--under-way", type=int, default=100, help="checks at once")
+    parser.add_argument("--rounds", type=int, default=3, help="the best one counts")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     with running_website(cores[-1] if len(cores) > 1 else None) as website:
-        rows = uvloop.run(_run_all(website, options.seconds, options.under_way))
-    _print(rows)
+        rounds = [
+            uvloop.run(_run_all(website, options.seconds, options.under_way))
+            for _ in range(options.rounds)
+        ]
+    # Whatever else the machine does can only make a check dearer.
+    _print([min(same, key=attrgetter("cpu_us")) for same in zip(*rounds, strict=True)])
 
 
 async def _run_all(website: Website, seconds: float, under_way: int) -> list[Figures]:
@@ -164,7 +170,7 @@ async def _httpx_engine(website: Website, under_way: int) -> AsyncIterator[Subje
 
 
 @asynccontextmanager
-async def _httpx(website: Website, under_way: int) -> AsyncIterator[Subject]:
+async def _httpx(website: Website, _under_way: int) -> AsyncIterator[Subject]:
     limits = httpx2.Limits(max_keepalive_connections=0, max_connections=None)
     context = httpx2.create_ssl_context(website.ca_file)
     timeout = timedelta(seconds=60).total_seconds()

@@ -91,13 +91,16 @@ class CurlEngine:
     async def close(self) -> None:
         """End the workers; what they still have ends as `internal`."""
         self._is_closing = True
-        for link in self._links:
+        links = list(self._links)
+        for link in links:
             link.settle_all(self._failure(_STOPPING))
         # Whoever waits for a worker is told that none will come.
         self._has_link.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A task that is cancelled before its first step does not clean up.
+        await asyncio.gather(*(link.close() for link in links))
 
     def _failure(self, message: str) -> ProbeFailure:
         text = _STOPPING if self._is_closing else message

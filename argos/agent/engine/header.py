@@ -53,9 +53,11 @@ class HeaderBlock:
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The fields of the last answer; names lower-cased."""
-        text = _decode(b"".join(self._last_answer())).replace("\r\n", "\n")
+        # The first line end is for an answer that has no fields at all.
+        text = "\n" + _decode(b"".join(self._last_answer())).replace("\r\n", "\n")
+        lines = text.partition("\n\n")[0].split("\n")[1:]
         # libcurl has joined folded lines, and refuses those without a colon.
-        fields = [line.partition(":") for line in text.partition("\n\n")[0].split("\n")]
+        fields = [line.partition(":") for line in lines]
         return tuple([
             (name.strip().lower(), value.strip(" \t")) for name, _, value in fields
         ])

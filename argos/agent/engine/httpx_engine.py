@@ -8,6 +8,7 @@ libcurl: the same requests, policy, caps, decoding and kinds of failure.
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -31,6 +32,9 @@ MAX_ADDRESSES = 4
 _RESOLVER_THREADS = 64
 _STALL_INTERVAL = 0.05
 _FAMILIES = {IPVersion.V4: socket.AF_INET, IPVersion.V6: socket.AF_INET6}
+LookUp = Callable[..., list[Any]]
+"""`socket.getaddrinfo`, or a stand-in."""
+
 _STOPPING = ProbeFailure(FailureKind.INTERNAL, "The agent is stopping.")
 
 
@@ -40,9 +44,14 @@ class HttpxEngine:
     name = "httpx2"
 
     def __init__(
-        self, settings: EngineSettings, *, clock: Clock = system_clock
+        self,
+        settings: EngineSettings,
+        *,
+        clock: Clock = system_clock,
+        look_up: LookUp = socket.getaddrinfo,
     ) -> None:
         self._settings = settings
+        self._blocking_look_up = look_up
         self._clock = clock
         self._slots = asyncio.Semaphore(settings.slots)
         self._stalls = StallLog(clock)
@@ -169,7 +178,7 @@ class HttpxEngine:
             found = await asyncio.get_running_loop().run_in_executor(
                 self._threads,
                 partial(
-                    socket.getaddrinfo,
+                    self._blocking_look_up,
                     request.host,
                     request.port,
                     family=_FAMILIES[version],

@@ -1,6 +1,7 @@
 """The loop of a probe worker: libcurl, the resolver and the agent on one poller."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from argos.agent.engine.driver import Driver
 from argos.agent.engine.interface import EngineSettings
@@ -16,13 +17,23 @@ from argos.core.probe import Outcome, ProbeResponse
 MAX_BACKLOG = 32 * 1024 * 1024
 """Outcomes that the agent has not taken yet; beyond it, no probe is begun."""
 
-_IDLE_INTERVAL = 20.0
 _BUSY_INTERVAL = 0.05
 """How long a sleep may be while something is measured: oversleeping shows this way."""
 _HEARTBEAT_INTERVAL = 1.0
 _OUTCOME_SIZE = 1024
 
 Handler = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """What a loop does beside its work."""
+
+    heartbeat: Callable[[], object]
+    """Called every now and then for as long as the loop turns."""
+    when_idle: Callable[[], object]
+    """Called once after work, when nothing has come for a while."""
+    idle_interval: float = 20.0
 
 
 class ProbeLoop:
@@ -33,16 +44,17 @@ class ProbeLoop:
         pipe: Pipe,
         settings: EngineSettings,
         *,
-        ca_file: str,
         clock: Clock,
         poller: Poller,
-        heartbeat: Callable[[], object],
+        rhythm: Rhythm,
     ) -> None:
+        assert settings.ca_file is not None
         self._pipe = pipe
         self._clock = clock
         self._poller = poller
-        self._heartbeat = heartbeat
+        self._rhythm = rhythm
         self._beat_at = clock.monotonic()
+        self._has_worked = False
         self._handlers: dict[int, Handler] = {}
         self._stalls = StallLog(clock)
         self._resolver = Resolver(
@@ -56,7 +68,10 @@ class ProbeLoop:
             report=self._report,
         )
         self._driver = Driver(
-            poller, clock, ca_file=ca_file, when_done=self._lifecycle.on_done
+            poller,
+            clock,
+            ca_file=settings.ca_file,
+            when_done=self._lifecycle.on_done,
         )
         self._lifecycle.driver = self._driver
 
@@ -96,7 +111,10 @@ class ProbeLoop:
         self._stalls.end(now, overslept=overslept)
         if now - self._beat_at > _HEARTBEAT_INTERVAL:
             self._beat_at = now
-            self._heartbeat()
+            self._rhythm.heartbeat()
+        if self._has_worked and not events and not self._driver.is_busy:
+            self._has_worked = False
+            self._rhythm.when_idle()
 
     def _patience(self, now: float) -> float:
         times = (
@@ -104,7 +122,8 @@ class ProbeLoop:
             self._lifecycle.patience(now),
             self._resolver.patience(),
         )
-        longest = _BUSY_INTERVAL if self._driver.is_busy else _IDLE_INTERVAL
+        is_busy = self._driver.is_busy
+        longest = _BUSY_INTERVAL if is_busy else self._rhythm.idle_interval
         return min([longest, *(time for time in times if time is not None)])
 
     def _watch(self, fd: int, mask: int, process: Handler) -> None:
@@ -115,6 +134,7 @@ class ProbeLoop:
             self._handlers.pop(fd, None)
 
     def _on_pipe(self, _fd: int, _ready: int) -> None:
+        self._has_worked = True
         for item in self._pipe.receive():
             if len(item) == 1:
                 self._lifecycle.cancel(*item)

@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote, unquote_to_bytes
 
 from argos.agent.engine.address import Address, read_address
@@ -171,12 +172,10 @@ def _join(scheme: str, host: str, port: int, target: str) -> str:
 def _headers(
     given: Mapping[str, str], user: str | None, user_agent: str
 ) -> tuple[tuple[str, str], ...]:
-    headers = {
-        "user-agent": ("User-Agent", user_agent),
-        "accept": ("Accept", "*/*"),
-        "accept-encoding": ("Accept-Encoding", ACCEPT_ENCODING),
-        "connection": ("Connection", "close"),
-    }
+    own = _own_headers(user_agent)
+    if user is None and not given:
+        return own
+    headers = {name.lower(): (name, value) for name, value in own}
     if user is not None:
         headers["authorization"] = ("Authorization", _basic(user))
     for name, value in given.items():
@@ -185,6 +184,16 @@ def _headers(
     # The engine knows the length of what it sends better than anybody.
     headers.pop("content-length", None)
     return tuple(headers.values())
+
+
+@cache
+def _own_headers(user_agent: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("User-Agent", user_agent),
+        ("Accept", "*/*"),
+        ("Accept-Encoding", ACCEPT_ENCODING),
+        ("Connection", "close"),
+    )
 
 
 def _check_header(name: str, value: str) -> None:

@@ -1,6 +1,7 @@
 """One probe under way in a worker: its request, what came so far, its clocks."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pycurl
 
@@ -29,7 +30,7 @@ class Transfer:
     """The state of a probe between being taken in and its outcome."""
 
     __slots__ = (
-        "_chunks",
+        "_body",
         "_memory",
         "address",
         "addresses",
@@ -45,7 +46,6 @@ class Transfer:
         "probe",
         "queued_at",
         "request",
-        "size",
         "started_at",
     )
 
@@ -68,8 +68,7 @@ class Transfer:
         self.is_over = False
         """It has an outcome, or nobody waits for it any more."""
         self._memory = memory
-        self._chunks: list[bytes] = []
-        self.size = 0
+        self._body = bytearray()
         self.header = HeaderBlock()
         self.is_established = False
         """TCP and TLS stand; the request goes out."""
@@ -79,23 +78,22 @@ class Transfer:
     @property
     def body(self) -> bytes:
         """The body as it came, at most the probe's cap of it."""
-        return b"".join(self._chunks)
+        return bytes(self._body)
 
     def release(self) -> None:
         """Give the memory of the body back."""
-        self._memory.used -= self.size
-        self._chunks = []
-        self.size = 0
+        self._memory.used -= len(self._body)
+        self._body = bytearray()
         self.is_over = True
 
     def on_body(self, chunk: bytes) -> int | None:
         """Take a piece of the body in, up to the caps (libcurl's callback)."""
-        room = self.probe.max_body_bytes - self.size
+        room = self.probe.max_body_bytes - len(self._body)
         if len(chunk) > room:
             self.is_body_cut = True
             chunk = chunk[:room]
-        self._chunks.append(chunk)
-        self.size += len(chunk)
+        # Not a list of pieces: a million of one byte each would take 40 MB.
+        self._body += chunk
         self._memory.used += len(chunk)
         self.is_memory_full = self._memory.used > self._memory.limit
         return _STOP if self.is_body_cut or self.is_memory_full else None
@@ -147,7 +145,8 @@ def set_up(
         setopt(pycurl.SSL_EC_CURVES, _CURVES)
         setopt(pycurl.OPT_CERTINFO, int(transfer.probe.wants_certificate))
     _set_method(curl, request)
-    setopt(pycurl.HTTPHEADER, _header_lines(request))
+    lines = _header_lines(request.headers, has_body=request.body is not None)
+    setopt(pycurl.HTTPHEADER, lines)
 
 
 def _connect_to(transfer: Transfer) -> str:
@@ -166,13 +165,14 @@ def _set_method(curl: pycurl.Curl, request: Request) -> None:
         curl.setopt(pycurl.CUSTOMREQUEST, request.method)
 
 
-def _header_lines(request: Request) -> list[bytes]:
+@lru_cache(maxsize=256)
+def _header_lines(
+    headers: tuple[tuple[str, str], ...], *, has_body: bool
+) -> list[bytes]:
     # A semicolon is libcurl's sign for a header without a value.
-    lines = [
-        f"{name}: {value}" if value else f"{name};" for name, value in request.headers
-    ]
-    if request.body is not None:
-        names = {name.lower() for name, _ in request.headers}
+    lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers]
+    if has_body:
+        names = {name.lower() for name, _ in headers}
         # Left to itself libcurl calls any data a form, and asks before it sends much.
         lines += [
             f"{name}:"

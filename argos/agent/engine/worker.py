@@ -4,15 +4,18 @@ It must stay lean (no asyncio, pydantic or web libraries), and knows nothing but
 comes through its socket; with the agent gone, the socket closes, and it ends.
 """
 
+import ctypes
 import gc
 import os
 import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from argos.agent.engine.interface import EngineSettings
-from argos.agent.engine.loop import ProbeLoop
+from argos.agent.engine.loop import ProbeLoop, Rhythm
 from argos.agent.engine.pipe import Pipe
 from argos.agent.engine.poller import make_poller
 from argos.agent.engine.wire import settings_from_item
@@ -30,15 +33,17 @@ def main(fd: int) -> None:
     sock = socket.socket(fileno=fd)
     pipe = Pipe(sock)
     settings = _receive_settings(sock, pipe)
-    if settings is None or settings.ca_file is None:
+    if settings is None:
         return
     loop = ProbeLoop(
         pipe,
         settings,
-        ca_file=settings.ca_file,
         clock=system_clock,
         poller=make_poller(),
-        heartbeat=lambda: signal.alarm(STUCK_AFTER),
+        rhythm=Rhythm(
+            heartbeat=partial(signal.alarm, STUCK_AFTER),
+            when_idle=find_memory_trimmer(),
+        ),
     )
     pipe.put(("ready", os.getpid()), size=0)
     # What is loaded by now stays; collecting it again and again would be stalls.
@@ -54,6 +59,12 @@ def _receive_settings(sock: socket.socket, pipe: Pipe) -> EngineSettings | None:
         items = pipe.receive()
     sock.setblocking(False)
     return settings_from_item(items[0]) if items else None
+
+
+def find_memory_trimmer() -> Callable[[], object]:
+    """What gives the memory of a burst back to the system; glibc keeps it unasked."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return bool if trim is None else partial(trim, 0)
 
 
 def _raise_descriptor_limit() -> None:

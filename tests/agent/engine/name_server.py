@@ -9,6 +9,14 @@ from dataclasses import dataclass
 A, AAAA = 1, 28
 NO_ERROR, SERVER_FAILURE, NO_SUCH_NAME = 0, 2, 3
 
+# The start of authority of the root, good for an hour.
+_AUTHORITY = (
+    b"\0"
+    + struct.pack("!HHIH", 6, 1, 3600, 22)
+    + b"\0\0"
+    + struct.pack("!5I", *[3600] * 5)
+)
+
 
 @dataclass(frozen=True)
 class Zone:
@@ -44,10 +52,13 @@ class NameServer(asyncio.DatagramProtocol):
             for text in zone.addresses
             if (record := _record(text, kind, zone.ttl)) is not None
         ]
-        flags = 0x8180 | zone.code
-        head = struct.pack("!2s5H", data[:2], flags, 1, len(records), 0, 0)
+        # Without one of these, nobody may remember that a name does not exist.
+        authority = [] if records else [_AUTHORITY]
+        counts = (1, len(records), len(authority), 0)
+        head = struct.pack("!2s5H", data[:2], 0x8180 | zone.code, *counts)
+        answer = head + data[12:end] + b"".join(records + authority)
         assert self._transport is not None
-        self._transport.sendto(head + data[12:end] + b"".join(records), addr)
+        self._transport.sendto(answer, addr)
 
 
 def _read_question(data: bytes) -> tuple[str, int, int]:

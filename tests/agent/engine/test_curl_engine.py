@@ -249,6 +249,40 @@ async def test_stuck_worker_is_ended_and_replaced(make_engine, gate, healthy_por
     assert not psutil.pid_exists(pid)
 
 
+async def test_agent_goes_on_while_no_worker_can_be_started(
+    settings, healthy_ports, capfd
+):
+    environment = dict(os.environ)
+    engine = CurlEngine(settings, environment=environment)
+    await engine.start()
+    healthy = Probe(f"http://127.0.0.1:{healthy_ports['http']}/")
+    environment["PYTHONHOME"] = "/nowhere"
+    os.kill(engine.pids[0], signal.SIGKILL)
+    await until(lambda: not engine.pids)
+
+    without = await engine.probe(replace(healthy, timeout=timedelta(seconds=0.5)))
+    waiting = asyncio.create_task(engine.probe(healthy))
+    del environment["PYTHONHOME"]
+    outcome = await waiting
+
+    await engine.close()
+    assert isinstance(without, ProbeFailure)
+    assert without.kind is FailureKind.INTERNAL
+    assert without.message == "No probe worker is running."
+    assert isinstance(outcome, ProbeResponse)
+    assert "No module named 'encodings'" in capfd.readouterr().err
+
+
+async def test_worker_that_does_not_react_is_ended_by_force(make_engine):
+    engine = await make_engine()
+    (pid,) = engine.pids
+    os.kill(pid, signal.SIGSTOP)
+
+    await engine.close()
+
+    assert not psutil.pid_exists(pid)
+
+
 async def test_worker_takes_no_notice_of_ctrl_c(make_engine, healthy_ports):
     engine = await make_engine()
     (pid,) = engine.pids
@@ -320,7 +354,8 @@ async def test_idle_worker_is_lean(make_engine, healthy_ports):
     megabytes = worker.memory_info().rss / 2**20
 
     has_coverage = any(name.startswith("COV") for name in os.environ)
-    assert megabytes < (60 if has_coverage else 28)
+    # 28 with Python 3.11 on Linux; other builds of Python differ by a little.
+    assert megabytes < (60 if has_coverage else 32)
 
 
 @pytest.mark.parametrize(

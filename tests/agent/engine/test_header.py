@@ -40,6 +40,10 @@ def test_only_the_last_answer_counts_and_trailers_do_not():
     assert block.headers() == (("a", "1"),)
 
 
+def test_answer_may_have_no_fields():
+    assert block_of(STATUS, END).headers() == ()
+
+
 def test_answer_without_its_empty_line_is_not_complete():
     assert not block_of(b"HTTP/1.1 103 X\r\n", END, STATUS, b"A: 1\r\n").is_complete
 

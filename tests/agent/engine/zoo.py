@@ -21,7 +21,7 @@ from tests.agent.engine.servers import (
 
 Check = Callable[[Outcome], None]
 
-SHORT = timedelta(seconds=1)
+SHORT = timedelta(seconds=0.5)
 """For members that use all the time there is."""
 
 CAP = 100_000
@@ -205,7 +205,7 @@ def redirecting(location: bytes) -> Behaviour:
 member(
     "silent",
     silent,
-    fails(TIMEOUT, "No answer came within 1 s."),
+    fails(TIMEOUT, "No answer came within 0.5 s."),
     probe={"timeout": SHORT},
 )
 member(
@@ -217,7 +217,7 @@ member(
 member(
     "body byte by byte",
     sending(with_headers(b"Content-Length: 500"), *[b"x"] * 500, pause=0.1),
-    fails(TIMEOUT, "The answer did not end within 1 s."),
+    fails(TIMEOUT, "The answer did not end within 0.5 s."),
     probe={"timeout": SHORT},
 )
 member(
@@ -635,7 +635,7 @@ for name, fault, code in (
 member(
     "handshake stalls",
     silent,
-    fails(TIMEOUT, "The TLS handshake did not end within 1 s."),
+    fails(TIMEOUT, "The TLS handshake did not end within 0.5 s."),
     scheme="https",
     probe={"timeout": SHORT},
 )

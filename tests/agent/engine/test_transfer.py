@@ -1,0 +1,86 @@
+"""The caps of a transfer."""
+
+from datetime import UTC, datetime
+
+import pycurl
+import pytest
+
+from argos.agent.engine.outcome import Finish
+from argos.agent.engine.request import prepare_request
+from argos.agent.engine.transfer import BodyMemory, Transfer
+from argos.core.probe import FailureKind, Probe, ProbeFailure
+
+GO_ON, STOP = None, 0
+
+
+def transfer_of(memory: BodyMemory, *, cap: int = 100) -> Transfer:
+    probe = Probe("http://example.org/", max_body_bytes=cap)
+    return Transfer(1, probe, prepare_request(probe, user_agent="x"), memory)
+
+
+def test_body_is_taken_in_up_to_the_cap_and_no_further():
+    transfer = transfer_of(BodyMemory(1000), cap=5)
+
+    assert transfer.on_body(b"abc") is GO_ON
+    assert transfer.on_body(b"de") is GO_ON
+    assert not transfer.is_body_cut
+    assert transfer.on_body(b"f") == STOP
+    assert transfer.is_body_cut
+    assert transfer.body == b"abcde"
+
+
+def test_no_body_is_wanted_when_the_cap_is_nothing():
+    transfer = transfer_of(BodyMemory(1000), cap=0)
+
+    assert transfer.on_body(b"a") == STOP
+    assert transfer.body == b""
+
+
+def test_bodies_share_a_memory_and_give_it_back():
+    memory = BodyMemory(100)
+    first, second = transfer_of(memory), transfer_of(memory)
+    assert first.on_body(b"a" * 90) is GO_ON
+
+    assert second.on_body(b"a" * 20) == STOP
+    assert second.is_memory_full
+    second.release()
+    first.release()
+
+    assert memory.used == 0
+    assert transfer_of(memory).on_body(b"a" * 90) is GO_ON
+
+
+def test_full_memory_is_our_own_trouble():
+    transfer = transfer_of(BodyMemory(10))
+    transfer.on_body(b"a" * 20)
+    with pycurl.Curl() as curl:
+        finish = Finish(
+            transfer,
+            curl,
+            23,
+            "",
+            now=datetime(2026, 1, 1, tzinfo=UTC),
+            timing_error_us=0,
+        )
+
+        outcome = finish.outcome()
+
+    assert isinstance(outcome, ProbeFailure)
+    assert outcome.kind is FailureKind.INTERNAL
+    assert "memory" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "verdict"),
+    [
+        ("192.0.2.1", "192.0.2.1", pycurl.PREREQFUNC_OK),
+        ("192.0.2.1", "192.0.2.2", pycurl.PREREQFUNC_ABORT),
+        ("::ffff:102:304", "::ffff:1.2.3.4", pycurl.PREREQFUNC_OK),
+        ("::1", "::2", pycurl.PREREQFUNC_ABORT),
+    ],
+)
+def test_nothing_is_sent_to_another_address_than_the_one_judged(wanted, found, verdict):
+    transfer = transfer_of(BodyMemory(10))
+    transfer.address = wanted
+
+    assert transfer.on_connected(found, "127.0.0.1", 80, 50000) == verdict
