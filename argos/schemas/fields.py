@@ -1,7 +1,6 @@
 """Types of config values: texts, addresses, secrets and corrected numbers."""
 
 import re
-from email.utils import parseaddr
 from typing import Annotated, Any
 
 from pydantic import (
@@ -19,7 +18,10 @@ from argos.schemas.reader import ReadBy, read_raw, wrong_shape
 from argos.schemas.reading import Reading
 from argos.schemas.wording import show
 
-_EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"]+@[^\s@<>()\[\],;:\\\"]+")
+_ADDRESS = r"[^\s@<>()\[\],;:\\\"]+@[^\s@<>()\[\],;:\\\"]+"
+_EMAIL = re.compile(
+    rf"\s*(?:(?:\"[^\"]*\"|[^<>\"@,]*)\s*<(?P<named>{_ADDRESS})>|(?P<bare>{_ADDRESS}))\s*"
+)
 _DATABASE_URL = re.compile(r"(?P<engine>sqlite|postgresql)(\+(?P<driver>\w+))?://.+")
 _DRIVERS = {
     "sqlite": {None, "pysqlite"},
@@ -44,10 +46,10 @@ def _check_text(text: str) -> str:
 
 
 def _check_email(text: str) -> str:
-    address = parseaddr(text)[1]
-    if not _EMAIL.fullmatch(address) or not text.isprintable():
+    match = _EMAIL.fullmatch(text)
+    if match is None or not text.isprintable():
         raise ValueError(f"must be an e-mail address, not {show(text)}")
-    return address
+    return match["named"] or match["bare"]
 
 
 def _check_database_url(url: SecretStr) -> SecretStr:

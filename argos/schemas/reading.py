@@ -1,6 +1,8 @@
 """One reading of a config: what it may use, and the faults and warnings it found."""
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,19 +127,28 @@ class Reading:
 
     def _read_secret(self, node: ScalarNode, path: Path) -> str:
         try:
-            with path.open("rb") as file:
-                content = file.read(MAX_SECRET_BYTES + 1)
-            mode = path.stat().st_mode
-            text = content.decode().rstrip("\r\n")
+            status = path.stat()
+            text = _read_text(path, status)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            reason = error.strerror if isinstance(error, OSError) else str(error)
             raise Refused(node, f"cannot be read from {path}: {reason}") from error
-        if not text or len(content) > MAX_SECRET_BYTES:
-            size = "nothing" if not text else "too much"
-            raise Refused(node, f"cannot be read from {path}: it holds {size}")
-        if mode & 0o007:
+        if status.st_mode & stat.S_IROTH:
             self.warn(node, f"Every user of this machine can read the secret in {path}")
         return text
+
+
+def _read_text(path: Path, status: os.stat_result) -> str:
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is no regular file")
+    if status.st_size > MAX_SECRET_BYTES:
+        raise ValueError("it is too large")
+    try:
+        text = path.read_bytes().decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8 text") from error
+    if not text:
+        raise ValueError("it is empty")
+    return text
 
 
 def _sentence(words: str) -> str:

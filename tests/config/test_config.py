@@ -42,6 +42,7 @@ anchor-twice 3:6: There is an anchor `&a` before this one.
 apprise-group-is-a-text 4:19: An entry of `apprise` must be a list (lines that begin with `- `).
 apprise-group-without-name 4:13: An entry of `apprise` must have a text as its name; put it in quotes.
 apprise-is-a-list 4:12: `apprise` must be a mapping (lines with `key: value`).
+apprise-is-broken 4:12: The file nowhere.yaml cannot be read: No such file or directory.
 apprise-url-is-a-mapping 4:20: An entry of `apprise` must be a text.
 base-url-is-a-number 4:13: `base_url` must be an address such as https://example.org/, not 5.
 base-url-of-another-scheme 4:13: `base_url` must begin with http:// or https://, not 'ftp://argos.example.org'.
@@ -56,9 +57,11 @@ check-unknown 7:13: There is no check 'status'; did you mean `status-is`?
 check-value-broken 7:24: The file nowhere.yaml cannot be read: No such file or directory.
 check-value-is-a-float 7:28: This should be a text, a whole number, true or false, a list or a mapping; it is a float. Put quotes around what is meant as a text.
 check-value-missing 7:27: This should be a text, a whole number, true or false, a list or a mapping; it is nothing. Put quotes around what is meant as a text.
+check-value-nested-by-aliases 2:29: An entry of `checks` must not nest more than 50 levels deep.
 check-value-nested-too-deep 7:65: The config must not nest more than 50 levels deep.
 check-value-of-no-use 7:24: This should be one status code, such as 200; for several of them there is status-in.
 check-value-with-nul 7:28: `body-contains` must not hold a NUL character; a database cannot store it.
+check-value-with-unknown-tag 7:25: Argos does not know the tag `!nope`.
 checks-is-a-mapping 6:17: `checks` must be a list (lines that begin with `- `).
 checks-is-null 6:16: `checks` must be a list (lines that begin with `- `), not nothing.
 colon-in-a-text 2:13: This is not YAML: mapping values are not allowed in this context; put quotes around a text that holds `: `.
@@ -101,6 +104,7 @@ gotify-token-is-a-number 4:57: An entry of `tokens` must be a text; put it in qu
 gotify-url-unusable 4:18: `url` must be an address such as https://example.org/, not 'https://'.
 impossible-date 2:9: '2026-02-31' is no usable timestamp; a text needs quotes.
 include-a-folder 2:11: The file parts cannot be read: Not a regular file.
+include-list-too-long 2:11: An include must be a file name, a list `[pattern, depth]` or a mapping with `urlpath`.
 include-loop 2:11: An include must not lead back to include-loop.yaml.
 include-mapping-without-urlpath 2:11: An include must be a file name, a list `[pattern, depth]` or a mapping with `urlpath`.
 include-missing 2:11: The file nowhere.yaml cannot be read: No such file or directory.
@@ -112,6 +116,7 @@ include-with-bad-depth 2:11: An include must have a depth of 1 or more, not 0.
 include-without-name 2:11: An include must be a file name, a list `[pattern, depth]` or a mapping with `urlpath`.
 ipv4-is-null 4:8: `ipv4` must be yes or no, not nothing.
 ipv4-perhaps 4:9: `ipv4` must be yes or no, not 'perhaps'.
+key-with-unknown-tag 2:3: Argos does not know the tag `!nope`.
 ldap-incomplete 4:9: `user_attr` is missing here.
 ldap-incomplete 4:9: `user_tree` is missing here.
 list-as-key 2:3: A list or a mapping cannot be a key.
@@ -126,6 +131,8 @@ mail-host-is-null 7:10: `host` must be a text; put it in quotes if it is one.
 mail-port-too-high 7:11: `port` must be at most 65535, not 70000.
 mail-port-zero 7:11: `port` must be at least 1, not 0.
 mail-ssl-is-a-number 7:10: `ssl` must be yes or no, not 1.
+merged-broken 2:5: Argos does not know the tag `!nope`.
+merged-broken 3:11: Argos does not know the tag `!nope`.
 merged-text 1:1: `general` is missing here.
 merged-text 1:1: `recurring_tasks` is missing here.
 merged-text 1:1: `service` is missing here.
@@ -182,7 +189,9 @@ secret-file-missing 4:18: `cookie_secret` cannot be read from /nowhere/secret: N
 secret-is-a-number 2:21: An entry of `secrets` must be a text; put it in quotes if it is one.
 secrets-is-a-text 2:20: `secrets` must be a list (lines that begin with `- `).
 secrets-is-null 3:11: `secrets` must be a list (lines that begin with `- `), not nothing.
+section-general-is-a-text 2:10: `general` must be a mapping (lines with `key: value`).
 section-is-a-text 2:6: `ssl` must be a mapping (lines with `key: value`).
+section-is-broken 2:10: Argos does not know the tag `!nope`.
 section-without-content 2:9: `service` must be a mapping (lines with `key: value`), not nothing.
 session-duration-is-null 4:20: `session_duration` must be a duration with its unit, as in "5m", not nothing.
 session-of-no-time 4:21: `session_duration` has no unit in '5'; write for instance "5m" (minutes).
@@ -205,6 +214,8 @@ timeout-is-zero 4:12: `timeout` must be more than 0, not '0s'.
 timeout-too-long 4:12: `timeout` must be at most 10 minutes, not 11m.
 unknown-tag-of-a-mapping 2:6: Argos does not know the tag `!secret`.
 unknown-tag 2:6: Argos does not know the tag `!secret`.
+unquoted-variable-in-braces 4:14: This is not YAML: did not find expected ',' or '}', while parsing a flow mapping that begins in line 4; put quotes around a text that holds `{`, `}` or `,`.
+value-with-unknown-tag 4:8: Argos does not know the tag `!nope`.
 variable-not-set-in-a-list 4:53: `addresses` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
 variable-not-set 4:18: `cookie_secret` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
 website-frequency-is-a-number 4:16: `frequency` must be a duration with its unit, as in "5m", not 5.

@@ -156,7 +156,14 @@ def test_added_keys_are_read():
             group="Examples",
             tags=("one", "two"),
             timeout=timedelta(seconds=5),
-            paths=(),
+            paths=(
+                WebsitePath(path="a", checks=()),
+                WebsitePath(
+                    path="//other.example.org:8080/[",
+                    checks=(),
+                    request_data='{"data": null, "json": false, "headers": null}',
+                ),
+            ),
         ),
     )
 

@@ -119,10 +119,10 @@ def test_a_secret_may_stand_in_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "it holds nothing"),
-        (b"\n", "it holds nothing"),
-        (b"\xff", "not UTF-8 text"),
-        (b"a" * (MAX_SECRET_BYTES + 1), "it holds too much"),
+        (b"", "it is empty"),
+        (b"\n", "it is empty"),
+        (b"\xff", "it is not UTF-8 text"),
+        (b"a" * (MAX_SECRET_BYTES + 1), "it is too large"),
     ],
     ids=["empty", "line break", "binary", "huge"],
 )
@@ -137,7 +137,7 @@ def test_a_file_without_a_usable_secret_is_refused(tmp_path, content, reason):
 
 def test_a_folder_is_no_secret(tmp_path):
     assert _fault(tmp_path, f"file:{tmp_path}") == (
-        f"`cookie_secret` cannot be read from {tmp_path}: Is a directory."
+        f"`cookie_secret` cannot be read from {tmp_path}: it is no regular file."
     )
 
 

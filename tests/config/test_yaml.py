@@ -161,7 +161,8 @@ def test_each_value_knows_its_place():
     assert isinstance(inner, MappingNode)
     last = inner.values[0]
     assert isinstance(last, ListNode)
-    found = [node, node.keys[0], items, items.items[0], inner, last, last.items[2]]
+    found: list[Node] = [node, node.keys[0], items, items.items[0], inner, last]
+    found.append(last.items[2])
     assert [unpack_place(place.place)[1:] for place in found] == [
         (1, 1),
         (1, 1),
