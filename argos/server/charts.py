@@ -1,121 +1,16 @@
-"""Strips and phase charts as geometry; the templates only write it down. Pure."""
+"""Phase charts and timing bars as geometry; the templates only write it down. Pure."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from argos.core.severity import Severity
+from argos.server.strips import Span
 
-STRIP_STEP = 5
-"""Pixels from one mark to the next; the mark itself is one narrower."""
-STRIP_HEIGHT = 20
-_TOPS = {
-    Severity.CRITICAL: 0,
-    Severity.UNKNOWN: 2,
-    Severity.WARNING: 4,
-    Severity.OK: 6,
-}
-"""Taller is worse, so that nobody depends on colours."""
-
-NOT_MEASURED = "none"
 PHASES = ("DNS", "connect", "TLS", "first byte", "transfer")
 _GRID_LINES = 4
 _NICE_STEPS = (1, 2, 2.5, 5, 10)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A time cut into stretches of one width."""
-
-    since: datetime
-    width: timedelta
-    count: int
-
-    def begin(self, bucket: int) -> datetime:
-        return self.since + bucket * self.width
-
-
-def last_span(now: datetime, *, length: timedelta, count: int) -> Span:
-    """The time until now; stretches begin at full widths, so marks do not shift."""
-    width = length / count
-    epoch = now.replace(year=1970, month=1, day=1, hour=0, minute=0, second=0)
-    epoch = epoch.replace(microsecond=0)
-    elapsed = (now - epoch) // width
-    return Span(epoch + (elapsed + 1 - count) * width, width, count)
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A mark of a strip that is worth a look."""
-
-    x: int
-    y: int
-    height: int
-    kind: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """What happened in each stretch of time, as a row of marks."""
-
-    width: int
-    ok_path: str
-    """All marks that are ok, as one path: they are most, and say nothing else."""
-    marks: Sequence[Mark]
-    label: str
-    """The same in words."""
-
-
-def draw_strip(severities: Mapping[int, Severity], span: Span) -> Strip:
-    """Draw a strip; stretches without a severity were not measured."""
-    ok_path = "".join(
-        f"M{bucket * STRIP_STEP} {_TOPS[Severity.OK]}h4v14h-4z"
-        for bucket in range(span.count)
-        if severities.get(bucket) is Severity.OK
-    )
-    marks = [
-        _mark(bucket, severities.get(bucket), span)
-        for bucket in range(span.count)
-        if severities.get(bucket) is not Severity.OK
-    ]
-    label = _strip_label(severities, span)
-    return Strip(span.count * STRIP_STEP - 1, ok_path, marks, label)
-
-
-def _mark(bucket: int, severity: Severity | None, span: Span) -> Mark:
-    top = _TOPS[Severity.OK] if severity is None else _TOPS[severity]
-    kind = NOT_MEASURED if severity is None else severity.value
-    word = "not measured" if severity is None else severity.value
-    return Mark(
-        x=bucket * STRIP_STEP,
-        y=top,
-        height=STRIP_HEIGHT - top,
-        kind=kind,
-        title=f"{_stretch(span, bucket)}: {word}",
-    )
-
-
-def _stretch(span: Span, bucket: int) -> str:
-    begin, end = span.begin(bucket), span.begin(bucket + 1)
-    if span.width >= timedelta(days=1):
-        return f"{begin:%Y-%m-%d}"
-    return f"{begin:%d %b %H:%M} to {end:%H:%M} UTC"
-
-
-def _strip_label(severities: Mapping[int, Severity], span: Span) -> str:
-    counts = {
-        severity: sum(found is severity for found in severities.values())
-        for severity in reversed(Severity)
-    }
-    unit = "days" if span.width >= timedelta(days=1) else "stretches"
-    parts = [f"{count} {severity}" for severity, count in counts.items() if count]
-    missing = span.count - sum(counts.values())
-    if missing:
-        parts.append(f"{missing} not measured")
-    return f"Of {span.count} {unit}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +94,7 @@ class Frame:
 
 
 WIDE = Frame()
-NARROW = Frame(width=360, height=220, left=50, ticks=4)
+NARROW = Frame(width=360, height=220, ticks=4)
 """For small screens: scaled down, the wide one's labels would be too small to read."""
 
 
@@ -301,7 +196,8 @@ class _PhaseDrawing:
 
     def _gaps(self) -> Iterator[Block]:
         present = {sample.bucket for sample in self._samples}
-        missing = [b for b in range(self._span.count) if b not in present]
+        finished = self._span.finished_count(present)
+        missing = [b for b in range(finished) if b not in present]
         numbered = enumerate(missing)
         for _, run in groupby(numbered, lambda pair: pair[1] - pair[0]):
             buckets = [bucket for _, bucket in run]

@@ -43,6 +43,10 @@ NAMES = [
 ]  # fmt: skip
 
 
+Checks = tuple[tuple[str, str], ...]
+"""Names with what is expected."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What is wrong with some checks of a website, and when."""
@@ -71,7 +75,7 @@ class Site:
     """A website of the fleet."""
 
     host: str
-    paths: dict[str, tuple[tuple[str, str], ...]]
+    paths: dict[str, Checks]
     name: str | None = None
     ip_versions: tuple[IPVersion, ...] = (IPVersion.V4, IPVersion.V6)
     troubles: tuple[Trouble, ...] = ()
@@ -126,7 +130,7 @@ def demo_sites() -> list[Site]:
 
 
 def _ordinary(name: str, index: int) -> Site:
-    paths = {"/": FRONT}
+    paths: dict[str, Checks] = {"/": FRONT}
     if index % 2:
         paths["/health"] = HEALTH
     if index % 3 == 0:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
+from argos.core.severity import Severity, Status
 from argos.server.columns import UtcDateTime
-from argos.server.models import LoginSession, Result
-from argos.server.queries.bulk import RowSource, is_sqlite
+from argos.server.models import LoginSession, Result, Schedule, Task
+from argos.server.queries.bulk import RowSource, id_in, is_sqlite
+from argos.server.queries.leases import EXPIRED_LEASES_BEFORE_BACKOFF
 
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 
@@ -118,3 +120,35 @@ def pull_back(session: Session, *, moves: Sequence[PullBack]) -> None:
     if moves:
         statement = text(_PULL_BACK.format(rows=_PULLED.sql(session)))
         session.execute(statement, _PULLED.parameters(session, moves))
+
+
+def lock_stalled_tasks(session: Session, *, count: int) -> list[int]:
+    """Tasks that show a result although their runs have long ended without a report."""
+    rows = session.scalars(
+        select(Task.id)
+        .join(Schedule, Schedule.id == Task.group_id)
+        .where(
+            Schedule.expired_leases >= EXPIRED_LEASES_BEFORE_BACKOFF,
+            Task.severity != Severity.UNKNOWN,
+            Task.archived_at.is_(None),
+        )
+        .order_by(Task.id)
+        .limit(count)
+        .with_for_update(key_share=True, of=Task)
+    )
+    return list(rows)
+
+
+def mark_unmeasured(session: Session, *, ids: Sequence[int], now: datetime) -> None:
+    """Show that nothing is known of tasks any more; nobody is told."""
+    session.execute(
+        update(Task)
+        .where(id_in(session, Task.id, ids))
+        .values(
+            severity=Severity.UNKNOWN,
+            severity_since=now,
+            last_severity_update=now,
+            last_status=Status.ERROR,
+            completed_at=now,
+        )
+    )

@@ -326,22 +326,25 @@ class HostState:
 
 def list_hosts(session: Session) -> list[HostState]:
     """Every host that the config names, the worst first."""
-    rows = session.execute(
-        select(Website.host, Task.severity, func.max(Task.completed_at))
-        .join(Task, Task.website_id == Website.id)
-        .where(IS_ACTIVE)
-        .group_by(Website.host, Task.severity)
-        .order_by(Website.host)
+    hosts: dict[int, str] = dict(fetch(session, select(Website.id, Website.host)))
+    rows = fetch(
+        session,
+        select(Task.website_id, Task.severity, func.max(Task.completed_at))
+        .where(IS_ACTIVE, Task.website_id.is_not(None))
+        .group_by(Task.website_id, Task.severity),
     )
-    found: dict[str, list[tuple[Severity, datetime | None]]] = defaultdict(list)
-    for host, severity, completed_at in rows:
-        found[host].append((severity, completed_at))
-    hosts = [
+    found: dict[str, dict[Severity, datetime | None]] = defaultdict(dict)
+    for website_id, severity, completed_at in rows:
+        parts = found[hosts[website_id]]
+        parts[severity] = max(
+            (m for m in (parts.get(severity), completed_at) if m), default=None
+        )
+    states = [
         HostState(
             host,
-            sorted((s for s, _ in parts), key=lambda s: s.rank, reverse=True),
-            max((moment for _, moment in parts if moment), default=None),
+            sorted(parts, key=lambda severity: severity.rank, reverse=True),
+            max((moment for moment in parts.values() if moment), default=None),
         )
         for host, parts in found.items()
     ]
-    return sorted(hosts, key=lambda host: -host.severities[0].rank)
+    return sorted(states, key=lambda state: (-state.severities[0].rank, state.host))

@@ -6,7 +6,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from argos.errors import DatabaseUnreachable
+from argos.server.routes.dependencies import get_app_state
 from argos.server.routes.pages.errors import is_api, show_error, wants_page
+from argos.server.routes.security import security_headers
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,9 @@ def _answer_unexpected(request: Request, err: Exception) -> Response:  # noqa: A
 def _answer(
     request: Request, status: int, text: str, headers: dict[str, str] | None = None
 ) -> Response:
+    # The server's last resort runs outside of what adds these to other answers.
+    config = get_app_state(request).config
+    headers = {**security_headers(config), **(headers or {})}
     if wants_page(request):
         return show_error(request, status, text, headers)
     if is_api(request):

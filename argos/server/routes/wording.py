@@ -120,14 +120,16 @@ def summary(context: Mapping[str, Any], check: str, severity: Severity) -> str:
     if isinstance(days, int):
         return certificate_sentence(days)
     if "retrieved" in context:
-        found = cut(_fact_text(context["retrieved"]), 60)
-        wanted = cut(_fact_text(context.get("expected")), 60)
-        if severity is Severity.OK:
-            return f"Found {found}, as expected."
-        return f"Found {found}, expected {wanted}."
+        return _comparison(context, severity)
+    is_fine = severity is Severity.OK
+    return "As expected." if is_fine else f"{check} is not as expected."
+
+
+def _comparison(context: Mapping[str, Any], severity: Severity) -> str:
+    found = cut(_fact_text(context["retrieved"]), 60)
     if severity is Severity.OK:
-        return "As expected."
-    return f"{check} is not as expected."
+        return f"Found {found}, as expected."
+    return f"Found {found}, expected {cut(_fact_text(context.get('expected')), 60)}."
 
 
 def certificate_sentence(days: int) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from argos.channels import Notice, NoticeKind, expand_recipient
 from argos.core.schedule import effective_period, grid_offset, next_on_grid
-from argos.core.severity import Severity
+from argos.core.severity import Severity, Status
 from argos.server.columns import to_epoch_us
 from argos.server.database import Database
 from argos.server.models import JobKind
@@ -18,10 +18,12 @@ from argos.server.queries import (
     deliveries as delivery_queries,
     duties as duty_queries,
     partitions,
+    results,
     sessions,
     upkeep as queries,
 )
 from argos.server.queries.deliveries import NewDelivery
+from argos.server.queries.results import NewResult
 from argos.server.services.notice import encode_notice, format_moment
 from argos.server.services.silence import Finding, Silence, look
 from argos.server.services.upkeep import Duty, Work
@@ -30,6 +32,10 @@ log = logging.getLogger(__name__)
 
 CHUNK_ROWS = 10_000
 BUCKET_AGE = timedelta(days=2)
+STALLED = (
+    "Several agents in a row leased this task and never reported: it may bring them "
+    "down, or they may be cut off while they report."
+)
 
 Reload = Callable[[str], None]
 """Applies the config file at a path."""
@@ -46,6 +52,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("silence", timedelta(seconds=15), watch_agents),
         Duty("logins", timedelta(minutes=10), forget_logins),
         Duty("queue", timedelta(minutes=5), mend_queue),
+        Duty("stalls", timedelta(minutes=1), show_stalls),
     ]
     if database.is_sqlite:
         return [*duties, Duty("retention", timedelta(minutes=1), delete_old_results)]
@@ -132,6 +139,32 @@ def mend_queue(work: Work) -> None:
             len(stranded),
         )
     work.wants_more = len(stranded) == CHUNK_ROWS
+
+
+def show_stalls(work: Work) -> None:
+    """Show tasks as unknown whose runs end without a report again and again."""
+    with work.transaction() as session:
+        ids = queries.lock_stalled_tasks(session, count=CHUNK_ROWS)
+        results.add_results(
+            session,
+            results=[
+                NewResult(
+                    task_id=id_,
+                    agent_id=None,
+                    submitted_at=work.now,
+                    received_at=work.now,
+                    status=Status.ERROR,
+                    severity=Severity.UNKNOWN,
+                    context=json.dumps({"error_message": STALLED}),
+                    is_late=False,
+                )
+                for id_ in ids
+            ],
+        )
+        queries.mark_unmeasured(session, ids=ids, now=work.now)
+    if ids:
+        log.error("%s tasks show no result: %s", len(ids), STALLED)
+    work.wants_more = len(ids) == CHUNK_ROWS
 
 
 def _grid_place(group: queries.Stranded, *, after: datetime) -> datetime:

@@ -49,6 +49,9 @@ def reconcile(
         sync.lock_reconcile(session)
         cache = sync.get_config_cache(session)
         if all(cache.get(name) == value for name, value in entries.items()):
+            # Its moment tells running servers to read the file anew: what is not about
+            # tasks may have changed.
+            sync.set_config_cache(session, entries, now=now)
             return None
         counts = _apply(
             session,

@@ -47,7 +47,7 @@ def _pairs(app: FastAPI) -> dict[tuple[str, str], APIRoute]:
     return {
         (method, route.path): route
         for route in _routes(app)
-        for method in route.methods
+        for method in route.methods or ()
     }
 
 

@@ -100,10 +100,10 @@ class Complaints:
     found: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
-        page.on("console", lambda message: self._console(message))
+        page.on("console", self._console)
         page.on("pageerror", lambda error: self.found.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: self._dialog(dialog))
-        page.on("request", lambda request: self._request(request))
+        page.on("dialog", self._dialog)
+        page.on("request", self._request)
 
     def _console(self, message: Any) -> None:
         # A page that answers 404 on purpose is not a fault of the page.
@@ -119,23 +119,33 @@ class Complaints:
             self.found.append(f"request: {request.url}")
 
 
+class SignallingServer(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_listening = threading.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.is_listening.set()
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[[FastAPI], str]]:
     """Serves an application, without its loops; returns its address."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+    running: list[tuple[SignallingServer, threading.Thread]] = []
 
     def serve(app: FastAPI) -> str:
-        config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"
+        server = SignallingServer(
+            uvicorn.Config(
+                app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"
+            )
         )
-        server = uvicorn.Server(config)
-        started = threading.Event()
-        server.startup, start = _signalling(server.startup, started), server.startup
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))
-        assert start is not None
-        assert started.wait(10)
+        assert server.is_listening.wait(10)
         port = server.servers[0].sockets[0].getsockname()[1]
         return f"http://127.0.0.1:{port}"
 
@@ -143,14 +153,6 @@ def serve() -> Iterator[Callable[[FastAPI], str]]:
     for server, thread in running:
         server.should_exit = True
         thread.join(10)
-
-
-def _signalling(startup: Any, started: threading.Event) -> Any:
-    async def run(**arguments: Any) -> None:
-        await startup(**arguments)
-        started.set()
-
-    return run
 
 
 @pytest.fixture
@@ -359,6 +361,7 @@ def test_no_link_leads_to_a_script(browser: Browser, address: str, poisoned: Dat
                 "[...document.querySelectorAll('a[href]')].map((a) => a.protocol)"
             )
         )
+        assert page.locator("[href='None']").count() == 0
     context.close()
 
     assert schemes <= {"http:", "https:"}

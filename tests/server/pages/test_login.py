@@ -206,17 +206,14 @@ def test_the_login_page_says_why_it_is_shown(stranger: TestClient, msg: str, tex
 def test_remember_me_is_offered_only_when_configured(
     make_app: Any, stranger: TestClient, seeded: Database
 ):
-    remembering = browse(make_app(general__remember_me_duration="30d"))
+    app = make_app(general__remember_me_duration="30d")
 
     assert "Remember me" not in stranger.get("/login").text
-    assert "Remember me" in remembering.get("/login").text
-    assert (
-        "Max-Age=2592000;" in log_in(remembering, rememberme="on").headers["set-cookie"]
-    )
-    assert (
-        "Max-Age=604800;"
-        in log_in(browse(remembering.app), rememberme="off").headers["set-cookie"]
-    )
+    assert "Remember me" in browse(app).get("/login").text
+    remembered = log_in(browse(app), rememberme="on")
+    assert "Max-Age=2592000;" in remembered.headers["set-cookie"]
+    forgotten = log_in(browse(app), rememberme="off")
+    assert "Max-Age=604800;" in forgotten.headers["set-cookie"]
 
 
 def test_remember_me_means_nothing_where_it_is_not_configured(stranger: TestClient):
@@ -319,7 +316,7 @@ def test_a_session_of_somebody_else_lives_on(
 )
 def test_a_cookie_of_no_session_is_nobody(stranger: TestClient, value: str):
     answer = stranger.get(
-        "/", headers={"Cookie": f"__Host-argos={value}".encode("latin-1")}
+        "/", headers=[(b"Cookie", f"__Host-argos={value}".encode("latin-1"))]
     )
 
     assert answer.status_code == 303

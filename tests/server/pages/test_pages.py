@@ -34,6 +34,13 @@ PAGES = [
 ]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """Each page once with each kind of database."""
+    url: str = request.getfixturevalue(f"migrated_{request.param}_url")
+    return url
+
+
 @pytest.fixture
 def bad_result(seeded: Database) -> int:
     """The id of a result that is not ok."""

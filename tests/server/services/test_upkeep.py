@@ -23,6 +23,7 @@ from argos.server.models import (
     LoginSession,
     Result,
     Schedule,
+    Task,
     User,
 )
 from argos.server.queries import partitions
@@ -399,6 +400,35 @@ def test_groups_that_a_wrong_clock_put_off_come_back_to_the_grid(
     assert after[near.id].due_at == near.due_at
     assert after[due.id].due_at == due.due_at
     assert "2 task groups were due too late" in caplog.text
+
+
+def test_tasks_whose_runs_bring_no_report_are_shown_as_unknown_once(
+    keep, database, clock
+):
+    with database.transaction() as session:
+        ok = {"severity": Severity.OK, "last_status": Status.SUCCESS}
+        stalled = add_group(session, "a", due_at=clock.now, expired_leases=3, tasks=ok)
+        add_group(session, "b", due_at=clock.now, expired_leases=2, tasks=ok)
+        add_group(session, "c", due_at=clock.now, expired_leases=9)
+        archived = {**ok, "archived_at": clock.now}
+        add_group(session, "d", due_at=clock.now, expired_leases=9, tasks=archived)
+        (task_id,) = task_ids(session, stalled.id)
+    upkeep = keep(Duty("stalls", MINUTE, duties.show_stalls))
+
+    for _ in "123":
+        upkeep.do_due()
+        clock.move(minutes=1)
+
+    with database.reading() as session:
+        task = session.get_one(Task, task_id)
+        (result,) = session.scalars(select(Result))
+        severities = list(session.scalars(select(Task.severity).order_by(Task.id)))
+    assert severities == ["unknown", "ok", "unknown", "ok"]
+    assert (task.last_status, task.told_severity) == (Status.ERROR, Severity.OK)
+    assert (result.task_id, result.agent_id) == (task_id, None)
+    assert result.submitted_at == task.completed_at == task.severity_since
+    assert "never reported" in result.context["error_message"]
+    assert told(database) == []
 
 
 def test_jobs_are_done_in_order_and_removed_even_when_they_fail(

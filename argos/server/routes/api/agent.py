@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
@@ -252,7 +252,6 @@ def _encode_tasks(tasks: Sequence[LeasedTask], *, is_legacy: bool) -> bytes:
 
 def _encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
     """A task with the keys of 0.10.3, in its order; then ours, if the agent has ours."""
-    local = task.leased_at.astimezone().replace(tzinfo=None)
     values = {
         "id": task.id,
         "url": task.url,
@@ -267,7 +266,7 @@ def _encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
         "task_group": task.task_group,
         "retry_before_notification": task.retry_before_notification,
         "contiguous_failures": task.contiguous_failures,
-        "selected_at": local.isoformat(timespec="microseconds"),
+        "selected_at": _local_text(task.leased_at),
         "selected_by": task.leased_by,
     }
     if is_legacy:
@@ -279,6 +278,13 @@ def _encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
         "leased_at": task.leased_at.isoformat(),
         "timeout_s": task.timeout_s,
     }
+
+
+@lru_cache(maxsize=64)
+def _local_text(moment: datetime) -> str:
+    """The local time without a zone, as 0.10.3 has it; all of a batch have the same."""
+    local = moment.astimezone().replace(tzinfo=None)
+    return local.isoformat(timespec="microseconds")
 
 
 async def _in_thread(app: AppState, call: Callable[[], _T]) -> _T:

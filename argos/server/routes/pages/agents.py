@@ -11,6 +11,7 @@ from argos.schemas import Config
 from argos.server.database import Session
 from argos.server.queries import overview
 from argos.server.queries.overview import AgentSummary
+from argos.server.routes import wording
 from argos.server.routes.access import Viewer
 from argos.server.routes.pages.visit import Visit
 from argos.server.routes.templating import render
@@ -39,6 +40,14 @@ def agent_rows(
         )
         for agent in overview.list_agents(session)
     ]
+
+
+def describe_agents(rows: Sequence[AgentRow]) -> str:
+    """How many there are, and whether some are missing."""
+    alive = sum(row.is_alive for row in rows)
+    if alive == len(rows):
+        return wording.count(len(rows), "agent")
+    return f"{alive} of {wording.count(len(rows), 'agent')} at work"
 
 
 @router.get("/agents", name="agents")

@@ -12,7 +12,7 @@ from argos.server.queries.websites import WebsiteSearch
 from argos.server.routes import security
 from argos.server.routes.access import DashboardViewer, OwnForm
 from argos.server.routes.dependencies import AppConfig
-from argos.server.routes.pages.agents import agent_rows
+from argos.server.routes.pages.agents import agent_rows, describe_agents
 from argos.server.routes.pages.headline import make_headline
 from argos.server.routes.pages.rows import WebsiteRow, trouble_cards, website_rows
 from argos.server.routes.pages.visit import Visit
@@ -52,6 +52,7 @@ def show_dashboard(
         hidden_card_count=max(0, len(cards) - SHOWN_CARDS),
         rows=_rows(session, now=now) if viewer.sees_all else [],
         agents=agents,
+        agents_at_work=describe_agents(agents),
         oldest_due_at=overview.get_oldest_due_at(session, now=now),
         is_rechecking=done == "recheck",
     )

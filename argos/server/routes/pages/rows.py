@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from argos.core.severity import Severity
-from argos.server import charts
-from argos.server.charts import Strip
+from argos.server import strips
 from argos.server.database import Session
 from argos.server.models import DeliveryState
 from argos.server.queries import incident_list, websites
 from argos.server.queries.incident_list import IncidentRow, OpenTrouble
 from argos.server.queries.websites import WebsiteState
 from argos.server.routes import wording
+from argos.server.strips import Strip
 
 DAY = timedelta(hours=24)
 STRIP_MARKS = 48
@@ -39,11 +39,11 @@ def website_rows(
     session: Session, states: Sequence[WebsiteState], *, now: datetime
 ) -> list[WebsiteRow]:
     """Add to each website its strip, its certificate and its response time."""
-    span = charts.last_span(now, length=DAY, count=STRIP_MARKS)
+    span = strips.last_span(now, length=DAY, count=STRIP_MARKS)
     ids = [state.id for state in states]
     if not ids:
         return []
-    strips = websites.list_website_strips(
+    days = websites.list_website_strips(
         session, website_ids=ids, since=span.since, width=span.width
     )
     certificates = websites.list_certificate_days(session, website_ids=ids)
@@ -51,7 +51,7 @@ def website_rows(
     return [
         WebsiteRow(
             state=state,
-            strip=charts.draw_strip(strips.get(state.id, {}), span),
+            strip=strips.draw_strip(days.get(state.id, {}), span),
             certificate_days=certificates.get(state.id),
             p95_us=times.get(state.id),
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
-from argos.server import charts
+from argos.server import strips
 from argos.server.database import Session
 from argos.server.models import Task
 from argos.server.queries import history, incident_list
@@ -73,12 +73,12 @@ def _aware(moment: datetime | None, now: datetime) -> datetime | None:
     return moment.replace(tzinfo=now.tzinfo)
 
 
-def _strip(session: Session, task: Task, now: datetime) -> charts.Strip:
-    span = charts.last_span(now, length=DAY, count=STRIP_MARKS)
+def _strip(session: Session, task: Task, now: datetime) -> strips.Strip:
+    span = strips.last_span(now, length=DAY, count=STRIP_MARKS)
     severities = history.list_task_strip(
         session, task_ids=[task.id], since=span.since, width=span.width
     )
-    return charts.draw_strip(severities, span)
+    return strips.draw_strip(severities, span)
 
 
 def _incidents(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from argos.server import charts
-from argos.server.charts import PhaseChart, Sample, Span
+from argos.server import charts, strips
+from argos.server.charts import PhaseChart, Sample
 from argos.server.database import Session
 from argos.server.queries import history
+from argos.server.strips import Span
 
 CHART_STRETCHES = 96
 
@@ -63,7 +64,7 @@ def phase_chart(
     incidents: Sequence[tuple[datetime, datetime]] = (),
 ) -> TimedChart:
     """Draw a task's response time by phase."""
-    span = charts.last_span(now, length=chart_range.length, count=CHART_STRETCHES)
+    span = strips.last_span(now, length=chart_range.length, count=CHART_STRETCHES)
     found = history.list_phase_samples(
         session, task_id=task_id, since=span.since, width=span.width
     )

@@ -9,8 +9,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
 from argos.core.severity import Severity
-from argos.server import charts
-from argos.server.charts import Span, Strip
+from argos.server import strips
 from argos.server.database import Session
 from argos.server.queries import history, incident_list
 from argos.server.queries.history import ResultRow, TaskRow
@@ -22,6 +21,7 @@ from argos.server.routes.pages.rows import DAY, STRIP_MARKS, group_incidents
 from argos.server.routes.pages.timing import ChartRange, TimedChart, phase_chart
 from argos.server.routes.pages.visit import MAX_ID, Visit
 from argos.server.routes.templating import render
+from argos.server.strips import Span, Strip
 
 router = APIRouter()
 
@@ -200,14 +200,14 @@ def _certificates(
 
 
 def _day_strip(session: Session, tasks: Sequence[TaskRow], now: datetime) -> Strip:
-    span = charts.last_span(now, length=DAY, count=STRIP_MARKS)
+    span = strips.last_span(now, length=DAY, count=STRIP_MARKS)
     severities = history.list_task_strip(
         session,
         task_ids=[task.id for task in tasks],
         since=span.since,
         width=span.width,
     )
-    return charts.draw_strip(severities, span)
+    return strips.draw_strip(severities, span)
 
 
 def _bar(
@@ -217,7 +217,7 @@ def _bar(
     now: datetime,
 ) -> Strip:
     """The last 90 days by incidents; days before the first result are not known."""
-    span = charts.last_span(now, length=timedelta(days=BAR_DAYS), count=BAR_DAYS)
+    span = strips.last_span(now, length=timedelta(days=BAR_DAYS), count=BAR_DAYS)
     first = history.get_first_result_at(
         session, task_ids=[task.id for task in tasks[:1]]
     )
@@ -225,7 +225,7 @@ def _bar(
         [*(incident.opened_at for incident in incidents), *([first] if first else [])],
         default=now,
     )
-    return charts.draw_strip(
+    return strips.draw_strip(
         incident_days(incidents, span, known_since=known_since, now=now), span
     )
 

@@ -1,0 +1,132 @@
+"""A running server takes over a changed config, and keeps the old one when it must."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from argos.errors import ConfigError
+from argos.server.models import Task
+from argos.server.services.config_watch import LOOK_INTERVAL, ConfigWatch
+from argos.server.services.reconcile import reconcile
+from argos.server.settings import read_config
+
+WEBSITE = {
+    "domain": "https://example.org",
+    "paths": [{"path": "/", "checks": [{"status-is": 200}]}],
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config.yaml"
+
+
+@pytest.fixture
+def watch(database, clock, loaded, path) -> ConfigWatch:
+    watch = ConfigWatch(
+        loaded,
+        database=database,
+        clock=clock,
+        read=partial(read_config, environ={}),
+        path=path,
+    )
+    watch.look()
+    return watch
+
+
+@pytest.fixture
+def change(make_loaded, database, clock) -> Callable[..., None]:
+    """Changes the file; applies it as another process does, if told so."""
+
+    def change(*, is_applied: bool = True, **changes: Any) -> None:
+        clock.move(seconds=10)
+        loaded = make_loaded(**changes)
+        if is_applied:
+            reconcile(database, loaded, now=clock.now)
+
+    return change
+
+
+def secrets(watch: ConfigWatch) -> list[str]:
+    return [secret.get_secret_value() for secret in watch.config.service.secrets]
+
+
+def test_config_that_another_process_applied_is_taken_over(watch, change):
+    change(service__secrets=["new"], websites=[WEBSITE])
+
+    watch.look()
+
+    assert secrets(watch) == ["new"]
+
+
+def test_settings_that_are_not_about_tasks_are_taken_over_too(watch, change):
+    change()
+    watch.look()
+    change(service__secrets=["new"])
+
+    watch.look()
+
+    assert secrets(watch) == ["new"]
+
+
+def test_file_that_nobody_applied_is_not_read(watch, change):
+    before = secrets(watch)
+
+    change(is_applied=False, service__secrets=["new"])
+    watch.look()
+
+    assert secrets(watch) == before
+
+
+def test_looks_are_some_seconds_apart(watch, change, clock):
+    change(service__secrets=["new"], websites=[WEBSITE])
+    watch.look()
+    change(service__secrets=["newer"], websites=[])
+    clock.now -= timedelta(seconds=10) - LOOK_INTERVAL / 2
+
+    watch.look()
+    before = secrets(watch)
+    clock.now += LOOK_INTERVAL / 2
+    watch.look()
+
+    assert (before, secrets(watch)) == (["new"], ["newer"])
+
+
+def test_broken_file_leaves_the_config_in_force_and_is_logged(
+    watch, change, path, caplog
+):
+    before = secrets(watch)
+    change(websites=[WEBSITE])
+    path.write_text("general: {")
+
+    watch.look()
+
+    assert secrets(watch) == before
+    assert "The changed config cannot be used; the former stays" in caplog.text
+
+
+def test_job_applies_a_config_to_tasks_and_process(watch, make_loaded, database, path):
+    make_loaded(service__secrets=["new"], websites=[WEBSITE], general__ipv6=False)
+
+    watch.apply(str(path))
+
+    assert secrets(watch) == ["new"]
+    with database.reading() as session:
+        assert session.scalars(select(Task.url)).all() == ["https://example.org/"]
+
+
+def test_job_with_a_broken_config_changes_nothing(watch, path, database):
+    before = secrets(watch)
+    path.write_text("[]")
+
+    with pytest.raises(ConfigError):
+        watch.apply(str(path))
+
+    assert secrets(watch) == before
+    with database.reading() as session:
+        assert session.scalars(select(Task)).all() == []
