@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
 
@@ -25,11 +26,17 @@ SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forget what the environment says of Argos and of proxies."""
+    """Forget what the environment says of Argos and of proxies; be patient."""
     for name in list(os.environ):
         is_setting = name.startswith("ARGOS_") and not name.startswith("ARGOS_TEST_")
         if is_setting or name.lower().endswith("_proxy"):
             del os.environ[name]
+    # How long one example takes says more of a busy machine than of the code; the test
+    # as a whole has its time limit.
+    settings.register_profile(
+        "argos", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("argos")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from argos.server.settings import read_config
 from sqlalchemy import event, select
 
 from argos.agent.backoff import Backoff
@@ -18,6 +17,7 @@ from argos.server.database import Database
 from argos.server.migrations.runner import migrate
 from argos.server.models import Event, Result, Task
 from argos.server.services.reconcile import reconcile
+from argos.server.settings import read_config
 from tests.simulator.history import (
     History,
     StoredEvent,
