@@ -5,7 +5,7 @@ import shutil
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -14,6 +14,9 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from tests.postgresql import find_binaries, run_postgresql
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NO_SKIP = "ARGOS_TEST_NO_SKIP"
 """Set to 1, as CI does, it turns each skipped test into a failed one."""
@@ -129,22 +132,22 @@ def chromium_binary() -> str:
     return _find_program("chromium", "chromium-browser", package="chromium")
 
 
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """Stand in for pytest-base-url's own fixture, which warns under pytest 9."""
+@pytest.fixture(scope="module")
+def browser(chromium_binary: str) -> Iterator["Browser"]:
+    """The system's Chromium, driven by Playwright, whose own build is not in its wheel.
 
+    For one module only: while Playwright is at work its event loop counts as running,
+    and no asyncio test could run in this process.
+    """
+    from playwright.sync_api import sync_playwright
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args(
-    browser_type_launch_args: dict[str, Any], chromium_binary: str
-) -> dict[str, Any]:
-    """Drive the system's Chromium; Playwright's own build is not in its wheel."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return {
-        **browser_type_launch_args,
-        "executable_path": chromium_binary,
-        "args": arguments,
-    }
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_binary, args=arguments
+        )
+        yield browser
+        browser.close()
 
 
 def _find_program(*names: str, package: str) -> str:

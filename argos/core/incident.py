@@ -40,15 +40,6 @@ class Reason(StrEnum):
     RECOVERED = "recovered"
 
 
-_URGENCY = {
-    Severity.OK: 0,
-    Severity.WARNING: 1,
-    Severity.UNKNOWN: 2,
-    Severity.CRITICAL: 3,
-}
-"""A website known to be down is more urgent than one that could not be measured."""
-
-
 @dataclass(frozen=True, slots=True)
 class TaskState:
     """What is remembered of a task from one result to the next."""
@@ -99,7 +90,7 @@ def advance(state: TaskState, outcome: Outcome, *, retries: int) -> Step:
     if state.told is Severity.OK:
         told = replace(failing, told=outcome.severity)
         return Step(told, EventKind.OPENED, Reason.CONFIRMED)
-    if _URGENCY[outcome.severity] > _URGENCY[state.told]:
+    if outcome.severity.urgency > state.told.urgency:
         told = replace(failing, told=outcome.severity)
         return Step(told, EventKind.WORSENED, Reason.MORE_URGENT)
     return Step(failing, None, Reason.STILL_BAD)

@@ -234,10 +234,15 @@ def known_recipients(config: Config) -> frozenset[str]:
     return frozenset(known)
 
 
+def host_of(domain: str) -> str:
+    """The host and port of a domain, without the name and password that some carry."""
+    return urlsplit(domain).netloc.rpartition("@")[2]
+
+
 def _describe(website: Website) -> WantedWebsite:
     return WantedWebsite(
         domain=website.domain,
-        host=urlsplit(website.domain).netloc,
+        host=host_of(website.domain),
         name=website.name,
         group_name=website.group,
         tags=tuple(website.tags or ()),

@@ -14,6 +14,7 @@ from argos.server.plan import (
     TaskAttributes,
     WantedTask,
     changes,
+    host_of,
     is_mass_removal,
     wanted_tasks,
 )
@@ -178,6 +179,10 @@ def test_general_settings_are_inherited_unless_overridden(tmp_path):
         for each in attributes
     ] == [(5.0, 0.5, 0), (60.0, 1.0, 3)]
     assert [group.timeout_s for group in wanted.groups.values()] == [30.0, 5.0]
+
+
+def test_a_password_in_a_domain_is_no_part_of_the_host():
+    assert host_of("https://ada:secret@example.org:8443/x") == "example.org:8443"
 
 
 def test_the_task_group_is_what_agents_of_0_10_3_know():

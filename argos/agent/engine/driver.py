@@ -6,7 +6,7 @@ import pycurl
 
 from argos.agent.engine.failure import CurlCode
 from argos.agent.engine.poller import Poller
-from argos.agent.engine.transfer import Transfer, set_up
+from argos.agent.engine.transfer import Intake, Transfer, set_up
 from argos.clock import Clock
 
 WhenDone = Callable[[Transfer, pycurl.Curl, int, str], None]
@@ -17,11 +17,18 @@ class Driver:
     """Runs transfers. One multi for a worker's whole life: it keeps the trusted roots."""
 
     def __init__(
-        self, poller: Poller, clock: Clock, *, ca_file: str, when_done: WhenDone
+        self,
+        poller: Poller,
+        clock: Clock,
+        *,
+        ca_file: str,
+        intake: Intake,
+        when_done: WhenDone,
     ) -> None:
         self._poller = poller
         self._clock = clock
         self._ca_file = ca_file
+        self._intake = intake
         self._when_done = when_done
         self._handles: dict[Transfer, pycurl.Curl] = {}
         self._transfers: dict[pycurl.Curl, Transfer] = {}
@@ -58,6 +65,8 @@ class Driver:
 
     def patience(self, now: float) -> float | None:
         """Seconds until `process_timers` wants to be called; None: not at all."""
+        if self._intake.paused:
+            return 0.0
         return None if self._timer_at is None else max(0.0, self._timer_at - now)
 
     def process_timers(self, now: float) -> None:
@@ -65,6 +74,23 @@ class Driver:
         if self._timer_at is not None and now >= self._timer_at:
             self._timer_at = None
             self.process(pycurl.SOCKET_TIMEOUT, 0)
+
+    def resume(self) -> None:
+        """Let the bodies go on that had their share of the last turn."""
+        paused, self._intake.paused = self._intake.paused, []
+        for transfer in paused:
+            curl = self._handles.get(transfer)
+            if curl is not None:
+                transfer.begin_turn()
+                self._resume(curl)
+
+    def _resume(self, curl: pycurl.Curl) -> None:
+        try:
+            curl.pause(pycurl.PAUSE_CONT)
+        except pycurl.error as err:
+            # What had been held back passed a cap. Nobody else announces that.
+            code, text = err.args
+            self._finish(curl, code, text)
 
     def collect(self) -> None:
         """Hand over the transfers that have ended."""

@@ -16,14 +16,11 @@ from argos.agent.engine.outcome import Finish
 from argos.agent.engine.request import ProbeRefusedError, prepare_request
 from argos.agent.engine.resolver import Resolution, Resolver
 from argos.agent.engine.timing import StallLog
-from argos.agent.engine.transfer import BodyMemory, Transfer
+from argos.agent.engine.transfer import Intake, Transfer
 from argos.clock import Clock
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
 
 logger = logging.getLogger(__name__)
-
-MAX_BODY_MEMORY = 128 * 1024 * 1024
-"""For the bodies of all probes of a worker together."""
 
 MAX_FRESH_HANDSHAKES = 32
 FRESH_TIME = 0.1
@@ -51,6 +48,7 @@ class Lifecycle:
         clock: Clock,
         stalls: StallLog,
         resolver: Resolver,
+        intake: Intake,
         report: Report,
     ) -> None:
         self._settings = settings
@@ -58,7 +56,7 @@ class Lifecycle:
         self._stalls = stalls
         self._resolver = resolver
         self._report = report
-        self._memory = BodyMemory(MAX_BODY_MEMORY)
+        self._intake = intake
         self._transfers: dict[int, Transfer] = {}
         self._waiting: deque[Transfer] = deque()
         self._fresh: list[Transfer] = []
@@ -74,7 +72,7 @@ class Lifecycle:
         except ProbeRefusedError as err:
             self._report(number, ProbeFailure(FailureKind.REFUSED, str(err)))
             return
-        transfer = Transfer(number, probe, request, self._memory)
+        transfer = Transfer(number, probe, request, self._intake)
         self._transfers[number] = transfer
         self._waiting.append(transfer)
 

@@ -9,11 +9,14 @@ from argos.agent.engine.lifecycle import Lifecycle
 from argos.agent.engine.pipe import Pipe
 from argos.agent.engine.poller import Poller
 from argos.agent.engine.resolver import Resolver
-from argos.agent.engine.timing import StallLog
+from argos.agent.engine.timing import RunQueue, StallLog
+from argos.agent.engine.transfer import Intake
 from argos.agent.engine.wire import outcome_to_item, probe_from_item
 from argos.clock import Clock
 from argos.core.probe import Outcome, ProbeResponse
 
+MAX_BODY_MEMORY = 128 * 1024 * 1024
+"""For the bodies of all probes of a worker together."""
 MAX_BACKLOG = 32 * 1024 * 1024
 """Outcomes that the agent has not taken yet; beyond it, no probe is begun."""
 
@@ -57,26 +60,32 @@ class ProbeLoop:
         self._has_worked = False
         self._handlers: dict[int, Handler] = {}
         self._stalls = StallLog(clock)
+        self._run_queue: RunQueue
         self._resolver = Resolver(
             self._watch, clock, name_servers=settings.name_servers
         )
+        intake = Intake(MAX_BODY_MEMORY)
         self._lifecycle = Lifecycle(
             settings,
             clock=clock,
             stalls=self._stalls,
             resolver=self._resolver,
+            intake=intake,
             report=self._report,
         )
         self._driver = Driver(
             poller,
             clock,
             ca_file=settings.ca_file,
+            intake=intake,
             when_done=self._lifecycle.on_done,
         )
         self._lifecycle.driver = self._driver
 
     def run(self) -> None:
         """Go on until the agent closes the pipe."""
+        # Made here, since it is about the thread that turns the loop.
+        self._run_queue = RunQueue()
         self._pipe.flush()
         self._watch(self._pipe.fileno(), self._pipe.wants, self._on_pipe)
         try:
@@ -86,19 +95,21 @@ class ProbeLoop:
             self._driver.close()
             self._resolver.close()
             self._poller.close()
+            self._run_queue.close()
 
     def _turn(self) -> None:
         slept_at = self._clock.monotonic()
         patience = self._patience(slept_at)
         events = self._poller.poll(patience)
         now = self._clock.monotonic()
-        self._stalls.begin(now)
-        # The machine had no CPU for us, or we were stopped.
-        overslept = max(0.0, now - slept_at - patience)
+        # We were stopped, or the machine had no CPU for us.
+        overslept = max(0.0, now - slept_at - patience, self._run_queue.waited())
+        self._stalls.begin(now - overslept)
         handlers = self._handlers
         process = self._driver.process
         for fd, ready in events:
             handlers.get(fd, process)(fd, ready)
+        self._driver.resume()
         self._driver.process_timers(now)
         self._resolver.process_timeouts()
         self._lifecycle.process_lookups(now)
@@ -108,7 +119,7 @@ class ProbeLoop:
         self._pipe.flush()
         self._poller.watch(self._pipe.fileno(), self._pipe.wants)
         now = self._clock.monotonic()
-        self._stalls.end(now, overslept=overslept)
+        self._stalls.end(now)
         if now - self._beat_at > _HEARTBEAT_INTERVAL:
             self._beat_at = now
             self._rhythm.heartbeat()

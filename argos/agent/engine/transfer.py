@@ -1,6 +1,6 @@
 """One probe under way in a worker: its request, what came so far, its clocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import pycurl
@@ -18,12 +18,21 @@ _STOP = 0
 """What a libcurl callback returns to end its transfer: nothing was taken in."""
 
 
+MAX_PIECES = 100_000
+"""Pieces of a body: a website that sends chunks of a byte has its body cut."""
+PIECES_PER_TURN = 256
+"""Beyond it a body pauses: else libcurl reads for as long as there is something."""
+
+
 @dataclass(slots=True)
-class BodyMemory:
-    """The bytes of all bodies in a worker, with a cap for them together."""
+class Intake:
+    """What the transfers of a worker share while bodies come in."""
 
     limit: int
+    """Bytes of all bodies together."""
     used: int = 0
+    paused: "list[Transfer]" = field(default_factory=list)
+    """Those that wait for the next turn of the loop."""
 
 
 class Transfer:
@@ -31,7 +40,9 @@ class Transfer:
 
     __slots__ = (
         "_body",
-        "_memory",
+        "_intake",
+        "_pieces",
+        "_pieces_in_turn",
         "address",
         "addresses",
         "deadline_at",
@@ -50,7 +61,7 @@ class Transfer:
     )
 
     def __init__(
-        self, number: int, probe: Probe, request: Request, memory: BodyMemory
+        self, number: int, probe: Probe, request: Request, intake: Intake
     ) -> None:
         self.number = number
         self.probe = probe
@@ -67,7 +78,9 @@ class Transfer:
         self.address = ""
         self.is_over = False
         """It has an outcome, or nobody waits for it any more."""
-        self._memory = memory
+        self._intake = intake
+        self._pieces = 0
+        self._pieces_in_turn = 0
         self._body = bytearray()
         self.header = HeaderBlock()
         self.is_established = False
@@ -82,21 +95,31 @@ class Transfer:
 
     def release(self) -> None:
         """Give the memory of the body back."""
-        self._memory.used -= len(self._body)
+        self._intake.used -= len(self._body)
         self._body = bytearray()
         self.is_over = True
 
     def on_body(self, chunk: bytes) -> int | None:
         """Take a piece of the body in, up to the caps (libcurl's callback)."""
+        if self._pieces_in_turn >= PIECES_PER_TURN:
+            self._intake.paused.append(self)
+            pause: int = pycurl.WRITEFUNC_PAUSE
+            return pause
+        self._pieces += 1
+        self._pieces_in_turn += 1
         room = self.probe.max_body_bytes - len(self._body)
-        if len(chunk) > room:
+        if len(chunk) > room or self._pieces > MAX_PIECES:
             self.is_body_cut = True
             chunk = chunk[:room]
         # Not a list of pieces: a million of one byte each would take 40 MB.
         self._body += chunk
-        self._memory.used += len(chunk)
-        self.is_memory_full = self._memory.used > self._memory.limit
+        self._intake.used += len(chunk)
+        self.is_memory_full = self._intake.used > self._intake.limit
         return _STOP if self.is_body_cut or self.is_memory_full else None
+
+    def begin_turn(self) -> None:
+        """Another turn of the loop: as many pieces again may come in."""
+        self._pieces_in_turn = 0
 
     def on_connected(self, address: str, _own: str, _port: int, _own_port: int) -> int:
         """Look, before anything is sent, who is there (libcurl's callback).

@@ -74,7 +74,10 @@ def fill_schedule() -> None:
         return
     connection.execute(
         sa.insert(_websites),
-        [{"domain": name, "host": urlsplit(name).netloc} for name in sorted(domains)],
+        [
+            {"domain": name, "host": urlsplit(name).netloc.rpartition("@")[2]}
+            for name in sorted(domains)
+        ],
     )
     connection.execute(sa.insert(_schedule), list(groups.values()))
     website_ids = _ids(connection, _websites.c.domain, _websites.c.id)

@@ -262,7 +262,10 @@ def _create_partitioned_results() -> None:
     )
     op.execute("ALTER SEQUENCE results_id_seq OWNED BY results.id")
     # Rows come in the order of their ids: a block-range index finds one for nothing.
-    op.execute("CREATE INDEX ix_results_id ON results USING brin (id)")
+    op.execute(
+        "CREATE INDEX ix_results_id ON results USING brin (id)"
+        " WITH (autosummarize = on)"
+    )
     op.execute("CREATE TABLE results_default PARTITION OF results DEFAULT")
     op.execute(
         """

@@ -46,11 +46,6 @@ def _reading(app: App) -> Iterator[Session]:
         yield session
 
 
-def _transaction(app: App) -> Iterator[Session]:
-    with app.database.transaction() as session:
-        yield session
-
-
 def _now(app: App) -> datetime:
     return app.clock.utcnow()
 
@@ -61,7 +56,5 @@ def _config(app: App) -> Config:
 
 ReadSession = Annotated[Session, Depends(_reading, scope="function")]
 """For routes that only read."""
-WriteSession = Annotated[Session, Depends(_transaction, scope="function")]
-"""For routes that change something; committed when the route returns."""
 Now = Annotated[datetime, Depends(_now)]
 AppConfig = Annotated[Config, Depends(_config)]

@@ -132,7 +132,7 @@ class Batch:
                 severity=severity,
                 context=item.context,
                 is_late=not moves_state,
-                **(item.result.timings.model_dump() if item.result.timings else {}),
+                **(vars(item.result.timings) if item.result.timings else {}),
             )
         )
         if moves_state:

@@ -12,7 +12,7 @@ import pytest
 from argos.core.probe import Probe, ProbeFailure, ProbeResponse, Timings
 from tests.agent.engine.outcomes import known
 from tests.agent.engine.servers import OK, answering, read_request
-from tests.agent.engine.zoo import silent
+from tests.agent.engine.zoo import repeating, silent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -136,6 +136,22 @@ async def test_stopped_worker_says_how_wrong_its_times_may_be(curl_engine, serve
     assert known(outcome.timings.total_us) > 400_000
     # It sleeps for 50 ms at the most, and cannot know when in them it was stopped.
     assert outcome.timings.timing_error_us > 350_000
+
+
+async def test_flood_of_tiny_chunks_does_not_keep_the_loop_from_turning(
+    curl_engine, servers, healthy_ports
+):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    flood = servers.serve(repeating(head, b"1\r\nx\r\n" * 10_000))
+    probe = Probe(f"http://127.0.0.1:{flood}/", timeout=timedelta(seconds=10))
+
+    outcomes = await asyncio.gather(*(curl_engine.probe(probe) for _ in range(5)))
+
+    for outcome in outcomes:
+        assert isinstance(outcome, ProbeResponse)
+        assert outcome.body_is_cut
+        # libcurl by itself would read on for as long as something comes: seconds.
+        assert outcome.timings.timing_error_us < 500_000
 
 
 async def test_waiting_for_a_handshake_slot_is_no_time_of_the_website(

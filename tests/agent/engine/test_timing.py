@@ -1,10 +1,15 @@
 """The log of stalls looks back exactly as far as it is asked to."""
 
+import os
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
-from argos.agent.engine.timing import StallLog
+from argos.agent.engine.timing import RunQueue, StallLog
 
 
 class HandClock:
@@ -52,8 +57,8 @@ def test_present_stall_counts_before_it_has_ended():
 def test_oversleeping_counts_as_a_stall():
     clock = HandClock()
     log = StallLog(clock)
-    log.begin(clock.seconds)
-    log.end(clock.seconds, overslept=0.25)
+    log.begin(clock.seconds - 0.25)
+    log.end(clock.seconds)
 
     assert log.longest_since(0) == 0.25
 
@@ -89,3 +94,34 @@ def test_answer_is_that_of_a_plain_search(lengths, data):
 
     longest = max(length for end, length in ends if end >= since)
     assert abs(log.longest_since(since) - longest) < 1e-9
+
+
+def test_waiting_for_a_cpu_is_counted_where_the_system_counts_it():
+    queue = RunQueue()
+    waited = queue.waited()
+    queue.close()
+
+    assert waited >= 0.0
+    assert queue.waited() <= 0.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts it")
+def test_thread_that_shares_its_cpu_waits_for_it():
+    """Two processes on one core: each has to wait for the other half of the time."""
+    core = {min(os.sched_getaffinity(0))}
+    rival = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    os.sched_setaffinity(rival.pid, core)
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, core)
+    queue = RunQueue()
+    until = time.monotonic() + 0.5
+
+    while time.monotonic() < until:
+        pass
+    waited = queue.waited()
+
+    os.sched_setaffinity(0, before)
+    rival.kill()
+    rival.wait()
+    queue.close()
+    assert waited > 0.05

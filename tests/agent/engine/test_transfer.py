@@ -7,19 +7,24 @@ import pytest
 
 from argos.agent.engine.outcome import Finish
 from argos.agent.engine.request import prepare_request
-from argos.agent.engine.transfer import BodyMemory, Transfer
+from argos.agent.engine.transfer import (
+    MAX_PIECES,
+    PIECES_PER_TURN,
+    Intake,
+    Transfer,
+)
 from argos.core.probe import FailureKind, Probe, ProbeFailure
 
 GO_ON, STOP = None, 0
 
 
-def transfer_of(memory: BodyMemory, *, cap: int = 100) -> Transfer:
+def transfer_of(memory: Intake, *, cap: int = 100) -> Transfer:
     probe = Probe("http://example.org/", max_body_bytes=cap)
     return Transfer(1, probe, prepare_request(probe, user_agent="x"), memory)
 
 
 def test_body_is_taken_in_up_to_the_cap_and_no_further():
-    transfer = transfer_of(BodyMemory(1000), cap=5)
+    transfer = transfer_of(Intake(1000), cap=5)
 
     assert transfer.on_body(b"abc") is GO_ON
     assert transfer.on_body(b"de") is GO_ON
@@ -30,14 +35,14 @@ def test_body_is_taken_in_up_to_the_cap_and_no_further():
 
 
 def test_no_body_is_wanted_when_the_cap_is_nothing():
-    transfer = transfer_of(BodyMemory(1000), cap=0)
+    transfer = transfer_of(Intake(1000), cap=0)
 
     assert transfer.on_body(b"a") == STOP
     assert transfer.body == b""
 
 
 def test_bodies_share_a_memory_and_give_it_back():
-    memory = BodyMemory(100)
+    memory = Intake(100)
     first, second = transfer_of(memory), transfer_of(memory)
     assert first.on_body(b"a" * 90) is GO_ON
 
@@ -50,8 +55,33 @@ def test_bodies_share_a_memory_and_give_it_back():
     assert transfer_of(memory).on_body(b"a" * 90) is GO_ON
 
 
+def test_body_of_many_pieces_pauses_until_the_next_turn():
+    intake = Intake(10**9)
+    transfer = transfer_of(intake, cap=10**9)
+    for _ in range(PIECES_PER_TURN):
+        assert transfer.on_body(b"a") is GO_ON
+
+    assert transfer.on_body(b"b") == pycurl.WRITEFUNC_PAUSE
+    assert intake.paused == [transfer]
+    transfer.begin_turn()
+    assert transfer.on_body(b"b") is GO_ON
+    assert transfer.body == b"a" * PIECES_PER_TURN + b"b"
+
+
+def test_body_of_too_many_pieces_is_cut():
+    transfer = transfer_of(Intake(10**9), cap=10**9)
+    answer = GO_ON
+    while answer is GO_ON:
+        transfer.begin_turn()
+        answer = transfer.on_body(b"a")
+
+    assert answer == STOP
+    assert transfer.is_body_cut
+    assert len(transfer.body) == MAX_PIECES + 1
+
+
 def test_full_memory_is_our_own_trouble():
-    transfer = transfer_of(BodyMemory(10))
+    transfer = transfer_of(Intake(10))
     transfer.on_body(b"a" * 20)
     with pycurl.Curl() as curl:
         finish = Finish(
@@ -80,7 +110,7 @@ def test_full_memory_is_our_own_trouble():
     ],
 )
 def test_nothing_is_sent_to_another_address_than_the_one_judged(wanted, found, verdict):
-    transfer = transfer_of(BodyMemory(10))
+    transfer = transfer_of(Intake(10))
     transfer.address = wanted
 
     assert transfer.on_connected(found, "127.0.0.1", 80, 50000) == verdict

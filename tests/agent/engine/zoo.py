@@ -444,6 +444,13 @@ member(
     answers(body=b"x" * CAP, is_cut=True),
 )
 member(
+    "endless chunk extension",
+    repeating(with_headers(CHUNKED, b"5;"), b"a" * 2**16),
+    fails(TIMEOUT),
+    httpx=fails(TOO_LARGE),
+    probe={"timeout": SHORT},
+)
+member(
     "body of just the cap",
     answering(with_headers(b"Content-Length: %d" % CAP, b"x" * CAP)),
     answers(body=b"x" * CAP),

@@ -93,7 +93,7 @@ PAYLOADS = [
 ]
 
 
-@dataclass(slots=True)
+@dataclass
 class Complaints:
     """What the browser said that it should not have."""
 

@@ -93,6 +93,21 @@ def test_archived_tasks_are_not_handed_out(database, now):
     assert [(task.group_id, task.check) for task in tasks] == [(group.id, "body-like")]
 
 
+@pytest.mark.parametrize("limit", [1, 64, 100, 200])
+def test_one_queue_that_holds_all_is_leased_in_order(database, now, limit):
+    with database.transaction() as session:
+        ids = [
+            add_group(
+                session, f"s{place}", due_at=now - timedelta(seconds=place), shard=3
+            ).id
+            for place in range(100)
+        ]
+
+    leased = [task.group_id for task in lease(database, now, limit=limit)]
+
+    assert sorted(leased) == sorted(ids[::-1][:limit])
+
+
 @pytest.mark.parametrize("limit", [0, 1, 7, 20, 500])
 def test_as_many_groups_as_asked_for_are_leased(database, now, limit):
     with database.transaction() as session:

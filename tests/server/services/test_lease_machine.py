@@ -1,9 +1,7 @@
 """Leases, reports and releases in any order, against a model that is a few dicts."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,13 +202,13 @@ class LeaseMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(database: Database, config: Config, tmp_path: Path) -> Iterator[Any]:
+def machine(database: Database, config: Config) -> Any:
     class Machine(LeaseMachine):
         pass
 
     Machine.database = database
     Machine.config = config
-    yield Machine
+    return Machine
 
 
 @pytest.mark.timeout(300)
