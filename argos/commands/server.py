@@ -235,9 +235,12 @@ def generate_config() -> None:
 
         argos server generate-config > /etc/argos/config.yaml
     """
+    import secrets
     from importlib.resources import files
 
-    click.echo((files("argos") / "config-example.yaml").read_text(encoding="utf-8"))
+    example = (files("argos") / "config-example.yaml").read_text(encoding="utf-8")
+    # A secret that is printed in every example would be none.
+    click.echo(example.replace("put-a-random-text-here", secrets.token_urlsafe(32)))
 
 
 @server.command(hidden=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from argos.server.migrations.revision import head_revision
+from argos.server.settings import read_config
 from tests.commands.conftest import Run, Start, read_until, write_config
 from tests.tree import ROOT
 
@@ -20,12 +21,22 @@ def test_a_token_is_a_uuid_and_never_the_same(argos: Run) -> None:
     assert {uuid.UUID(output.strip()).version for output in outputs} == {4}
 
 
-def test_the_example_config_is_printed_as_it_is(argos: Run) -> None:
+def test_the_example_config_is_printed_with_a_secret_of_its_own(
+    argos: Run, tmp_path: Path
+) -> None:
     example = (ROOT / "argos" / "config-example.yaml").read_text(encoding="utf-8")
+    before, after = example.split("put-a-random-text-here")
 
-    result = argos("server", "generate-config")
+    outputs = [argos("server", "generate-config").stdout for _ in range(2)]
 
-    assert (result.exit_code, result.stdout) == (0, f"{example}\n")
+    assert outputs[0] != outputs[1]
+    for output in outputs:
+        assert output.startswith(before)
+        assert output.endswith(f"{after}\n")
+    path = tmp_path / "config.yaml"
+    path.write_text(outputs[0])
+    path.chmod(0o600)
+    assert read_config(path, environ={}).warnings == ()
 
 
 def test_a_migration_says_where_it_arrived(argos: Run, config: Path) -> None:
