@@ -9,6 +9,7 @@ from argos.channels.base import (
     expand_recipient,
     get_channel,
     get_channels,
+    recipient_name,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "gotify",
     "log",
     "mail",
+    "recipient_name",
 ]

@@ -152,6 +152,17 @@ def expand_recipient(recipient: str, general: Any) -> tuple[str, ...]:
     )
 
 
+def recipient_name(recipient: str) -> str:
+    """How the config calls the recipient of a delivery: `mail`, `apprise:team`.
+
+    What a delivery names beside it (an address, the key of a secret) is for nobody's
+    eyes but the database's.
+    """
+    name, _, target = recipient.partition(":")
+    group = target.partition("#")[0]
+    return f"{name}:{group}" if name == "apprise" and group else name
+
+
 def get_channels() -> Mapping[str, type[Channel]]:
     """All channels by name."""
     return MappingProxyType(_registry)

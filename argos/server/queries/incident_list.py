@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from argos.channels import recipient_name
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.server.models import (
@@ -197,7 +198,8 @@ def list_told(
         .distinct(),
     )
     told: dict[int, dict[str, DeliveryState]] = defaultdict(dict)
-    for website_id, recipient, state in rows:
+    for website_id, target, state in rows:
+        recipient = recipient_name(target)
         known = told[website_id].get(recipient)
         # One notice under way tells more than those that arrived.
         if known is None or known is DeliveryState.SENT:
@@ -317,8 +319,9 @@ def list_events(session: Session, *, incident_id: int) -> Sequence[EventRow]:
         .where(Event.incident_id == incident_id)
         .order_by(Delivery.id),
     )
-    for event_id, *values in rows:
-        deliveries[event_id].append(DeliveryRow(*values))
+    for event_id, target, *values in rows:
+        delivery = DeliveryRow(recipient_name(target), *values)
+        deliveries[event_id].append(delivery)
     rows = [(*event[1:], deliveries[event[0]]) for event in events]
     return [EventRow(*row) for row in rows]
 
