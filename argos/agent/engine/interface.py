@@ -28,7 +28,8 @@ class EngineSettings:
     @property
     def user_agent(self) -> str:
         """How a probe names itself to websites."""
-        return f"Argos/{VERSION} (website monitor){self.user_agent_suffix}"
+        # The first words are those of 0.10.3: firewalls let them through by name.
+        return f"Argos Panoptes {VERSION} (website monitor){self.user_agent_suffix}"
 
 
 class ProbeEngine(Protocol):

@@ -34,8 +34,9 @@ def slow(before: float, within: float):
 
 def is_about(microseconds: int | None, seconds: float, timings: Timings) -> bool:
     assert microseconds is not None
-    error = timings.timing_error_us + 50_000
-    return seconds * 1e6 - 1000 <= microseconds <= seconds * 1e6 + error
+    # Either end of a phase may be noticed late; the server is late by itself too.
+    error = timings.timing_error_us
+    return -2000 - error <= microseconds - seconds * 1e6 <= 50_000 + error
 
 
 async def test_each_phase_is_timed_for_itself(engine, servers, shop):

@@ -63,7 +63,7 @@ async def test_plain_request_has_these_headers_and_no_others(send, echo_port):
         ("Accept-Encoding", "gzip, deflate"),
         ("Connection", "close"),
         ("Host", f"localhost:{echo_port}"),
-        ("User-Agent", f"Argos/{VERSION} (website monitor)"),
+        ("User-Agent", f"Argos Panoptes {VERSION} (website monitor)"),
     ]
 
 

@@ -22,7 +22,6 @@ CALLS = [
     ("get", "/api/tasks", None),
     ("post", "/api/results", '[{"task_id": 1, "status": "success", "context": {}}]'),
     ("post", "/api/tasks/release", '[{"group_id": 1, "lease_no": 1}]'),
-    ("get", "/api/stats", None),
     ("get", "/api/severities", None),
 ]
 
