@@ -186,15 +186,15 @@ async def _httpx(website: Website, _under_way: int) -> AsyncIterator[Subject]:
 
 def _print(rows: list[Figures]) -> None:
     print(
-        f"{'':28}{'':7}{'checks/s':>10}{'CPU us':>9}{'agent us':>10}{'MB':>7}{'ratio':>8}"
+        f"{'':31}{'':7}{'checks/s':>10}{'CPU us':>9}{'agent us':>10}{'MB':>7}{'ratio':>8}"
     )
     base = {row.scheme: row.cpu_us for row in rows if row.subject == "libcurl worker"}
     for row in rows:
         if not row.scheme:
-            print(f"{row.subject:28}{'':36}{row.memory_mb:7.1f}")
+            print(f"{row.subject:31}{'':36}{row.memory_mb:7.1f}")
             continue
         print(
-            f"{row.subject:28}{row.scheme:7}{row.checks_per_second:10,.0f}"
+            f"{row.subject:31}{row.scheme:7}{row.checks_per_second:10,.0f}"
             f"{row.cpu_us:9,.0f}{row.agent_cpu_us:10,.0f}{row.memory_mb:7.1f}"
             f"{row.cpu_us / base[row.scheme]:8.1f}"
         )

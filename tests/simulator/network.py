@@ -14,7 +14,7 @@ from argos.protocol import AgentResult, HeldLease, ReportAnswer, Task
 from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.models import Schedule
-from argos.server.routes.api.agent import _encode_task
+from argos.server.routes.api.agent import encode_task
 from argos.server.services import ingest as ingestion, lease as leasing
 from argos.server.services.report import parse_report
 from tests.simulator.history import History, Lease, LeaseEnd
@@ -69,7 +69,7 @@ class SimulatedServer:
             if answer.tasks or left <= 0:
                 self._note_leases(agent, {task.group_id for task in answer.tasks}, now)
                 return [
-                    Task.model_validate(_encode_task(task, is_legacy=False))
+                    Task.model_validate(encode_task(task, is_legacy=False))
                     for task in answer.tasks
                 ]
             due_in = timedelta(seconds=left)

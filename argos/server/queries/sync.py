@@ -150,26 +150,11 @@ def _differs(row: Any, site: WantedWebsite) -> bool:
     )
 
 
-def sync_groups(
+def add_groups(
     session: Session, wanted: Mapping[bytes, WantedGroup], *, now: datetime
 ) -> dict[bytes, int]:
-    """Add and change task groups; return all ids by key. `drop_idle_groups` removes.
-
-    A new group is due at once; one that runs more often now is due at once too, so that
-    its next run moves to the new grid.
-    """
-    present = {
-        row.key: row
-        for row in session.execute(
-            select(
-                Schedule.id,
-                Schedule.key,
-                Schedule.pool,
-                Schedule.frequency,
-                Schedule.timeout_s,
-            )
-        )
-    }
+    """Add the task groups that are new, due at once; return all ids by key."""
+    present = set(session.scalars(select(Schedule.key)))
     added = [
         {
             "key": group.key,
@@ -185,24 +170,45 @@ def sync_groups(
         if group.key not in present
     ]
     _insert(session, Schedule, added)
+    return dict(session.execute(select(Schedule.key, Schedule.id)).all())
+
+
+def change_groups(
+    session: Session, wanted: Mapping[bytes, WantedGroup], *, now: datetime
+) -> None:
+    """Change the task groups that are wanted otherwise, and drop those without tasks.
+
+    A group that runs more often now is due at once, so that it moves to its new grid.
+    """
+    rows = session.execute(
+        select(
+            Schedule.id,
+            Schedule.key,
+            Schedule.pool,
+            Schedule.frequency,
+            Schedule.timeout_s,
+        ).order_by(Schedule.id)
+    )
     changed, sooner = [], []
-    for group in wanted.values():
-        row = present.get(group.key)
-        values = (int(group.pool), group.frequency, group.timeout_s)
-        if row is None or (row.pool, row.frequency, row.timeout_s) == values:
+    for row in rows:
+        group = wanted.get(row.key)
+        if group is None or (row.pool, row.frequency, row.timeout_s) == (
+            int(group.pool),
+            group.frequency,
+            group.timeout_s,
+        ):
             continue
-        pool, frequency, timeout_s = values
         changed.append({
             "id": row.id,
-            "pool": pool,
-            "frequency": frequency,
-            "timeout_s": timeout_s,
+            "pool": int(group.pool),
+            "frequency": group.frequency,
+            "timeout_s": group.timeout_s,
         })
-        if frequency < row.frequency:
+        if group.frequency < row.frequency:
             sooner.append(row.id)
     _update_by_id(session, Schedule, changed)
     _make_due(session, sooner, now=now)
-    return dict(session.execute(select(Schedule.key, Schedule.id)).all())
+    _drop_idle_groups(session)
 
 
 def _make_due(session: Session, group_ids: Sequence[int], *, now: datetime) -> None:
@@ -215,6 +221,20 @@ def _make_due(session: Session, group_ids: Sequence[int], *, now: datetime) -> N
                 Schedule.due_at > now,
             )
             .values(due_at=now)
+        )
+
+
+def lock_tasks(session: Session, task_ids: Iterable[int]) -> None:
+    """Lock tasks in the order of their ids, as reports do: neither waits in a circle.
+
+    Tasks come before task groups, there as here.
+    """
+    for chunk in _chunks(sorted(task_ids)):
+        session.execute(
+            select(Task.id)
+            .where(Task.id.in_(chunk))
+            .order_by(Task.id)
+            .with_for_update(key_share=True)
         )
 
 
@@ -260,6 +280,14 @@ def update_tasks(
     )
 
 
+def forget_leases(session: Session, task_ids: Sequence[int]) -> None:
+    """Let tasks begin anew with the leases of the task group that they come back to."""
+    for chunk in _chunks(task_ids):
+        session.execute(
+            update(Task).where(Task.id.in_(chunk)).values(applied_lease_no=0)
+        )
+
+
 def _attribute_row(
     attributes: TaskAttributes,
     places: Places,
@@ -298,8 +326,7 @@ def archive_tasks(session: Session, task_ids: Sequence[int], *, now: datetime) -
         )
 
 
-def drop_idle_groups(session: Session) -> None:
-    """Delete the task groups that have no task left."""
+def _drop_idle_groups(session: Session) -> None:
     session.execute(
         delete(Schedule).where(
             ~select(Task.id).where(Task.group_id == Schedule.id).exists()

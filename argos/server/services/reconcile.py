@@ -93,14 +93,19 @@ def _apply(
     before = active(present.values())
     if not allow_mass_removal and is_mass_removal(len(plan.archive), before):
         raise MassRemovalRefused(len(plan.archive), before)
+    restored = [id_ for id_, _ in plan.restore]
+    sync.lock_tasks(
+        session, [*(id_ for id_, _ in plan.update), *restored, *plan.archive]
+    )
     places = sync.Places(
         website_ids=sync.sync_websites(session, wanted.websites, now=now),
-        group_ids=sync.sync_groups(session, wanted.groups, now=now),
+        group_ids=sync.add_groups(session, wanted.groups, now=now),
     )
     sync.add_tasks(session, plan.add, places=places)
     sync.update_tasks(session, [*plan.update, *plan.restore], places=places)
+    sync.forget_leases(session, restored)
     sync.archive_tasks(session, plan.archive, now=now)
-    sync.drop_idle_groups(session)
+    sync.change_groups(session, wanted.groups, now=now)
     return Counts(
         deleted=len(plan.archive),
         added=len(plan.add) + len(plan.restore),

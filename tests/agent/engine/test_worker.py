@@ -62,5 +62,5 @@ def test_engine_works_on_uvloop_too(settings, healthy_ports):
 def test_settings_name_the_agent():
     settings = EngineSettings(user_agent_suffix=" example.org")
 
-    assert settings.user_agent.startswith("Argos/")
+    assert settings.user_agent.startswith("Argos Panoptes ")
     assert settings.user_agent.endswith("(website monitor) example.org")

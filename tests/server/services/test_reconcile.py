@@ -121,6 +121,7 @@ def add_history(database, now):
             Incident(task_id=task.id, opened_at=now, severity=Severity.CRITICAL)
         )
         task.told_severity = Severity.CRITICAL
+        task.applied_lease_no = 7
         return task.id
 
 
@@ -150,6 +151,7 @@ def test_i53_what_leaves_the_config_is_archived_and_comes_back_with_its_history(
         assert task.schedule is not None
         assert len(task.results) == 1
         assert task.told_severity is Severity.OK
+        assert task.applied_lease_no == 0, "its new task group counts leases anew"
 
 
 def test_i52_a_mass_removal_must_be_confirmed(database, load, now):

@@ -246,11 +246,11 @@ def _ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAnswer:
 
 def _encode_tasks(tasks: Sequence[LeasedTask], *, is_legacy: bool) -> bytes:
     return json.dumps([
-        _encode_task(task, is_legacy=is_legacy) for task in tasks
+        encode_task(task, is_legacy=is_legacy) for task in tasks
     ]).encode()
 
 
-def _encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
+def encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
     """A task with the keys of 0.10.3, in its order; then ours, if the agent has ours."""
     values = {
         "id": task.id,
