@@ -88,18 +88,20 @@ def test_tuples_binary_texts_and_equals_signs_are_what_their_readers_want():
     assert _load(text) == [["a", "b"], "hello", "="]
 
 
+# A lone "=" is written, but not read, by the library.
+_texts = st.text().filter(lambda text: text != "=")
 _scalars = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False)
     | st.dates()
-    | st.text()
+    | _texts
 )
 _values = st.recursive(
     _scalars,
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
+        st.lists(inner, max_size=4) | st.dictionaries(_texts, inner, max_size=4)
     ),
     max_leaves=20,
 )
