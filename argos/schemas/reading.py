@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from argos.errors import Fault
 from argos.schemas.node import Node, Refused, ScalarNode, ScalarValue, unpack_place
@@ -66,6 +67,9 @@ class Reading:
     """What websites inherit as `ipv4` and `ipv6`."""
     literal_secrets: set[int] = field(default_factory=set)
     """Indexes of the files that hold a secret in clear text."""
+
+    websites_by_host: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What the reader of websites remembers, to tell which check stands there twice."""
 
     def fault(self, node: Node, message: str) -> None:
         """Note what forbids to use the config."""

@@ -6,7 +6,7 @@ checks are one object.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import urljoin, urlsplit
@@ -182,6 +182,39 @@ class Website:
 
 _read_fields = model_reader(Website)
 
+_Target = tuple[str, str, str | None, WebsiteCheck, bool]
+"""URL, method, request data, check, and whether over IPv6: what makes a task."""
+
+
+def _find_repeat(
+    website: Website, ip_versions: tuple[bool, bool], reading: Reading
+) -> _Target | None:
+    """A check of the website that one before it has, too; remembers the website.
+
+    Most hosts stand in a config once: only of others the checks are compared.
+    """
+    parts = urlsplit(website.domain)
+    host = (parts.scheme, parts.netloc)
+    known = reading.websites_by_host.get(host)
+    if known is None:
+        reading.websites_by_host[host] = (website, ip_versions)
+        return None
+    if isinstance(known, tuple):
+        known = reading.websites_by_host[host] = set(_targets(*known))
+    targets = list(_targets(website, ip_versions))
+    repeat = next((target for target in targets if target in known), None)
+    known.update(targets)
+    return repeat
+
+
+def _targets(website: Website, ip_versions: tuple[bool, bool]) -> Iterator[_Target]:
+    uses = [is_ipv6 for is_ipv6, is_used in enumerate(ip_versions) if is_used]
+    for path in website.paths:
+        url = urljoin(website.domain, path.path)
+        for check in path.checks:
+            for is_ipv6 in uses:
+                yield url, path.method, path.request_data, check, bool(is_ipv6)
+
 
 def read_website(node: Node, reading: Reading) -> Website:
     """The reader of websites."""
@@ -208,6 +241,14 @@ def read_website(node: Node, reading: Reading) -> Website:
         reading.fault(place, f"{path} does not lead to an http or https URL")
     if strays:
         raise Refused(node)
+    repeat = _find_repeat(website, (uses_ipv4, uses_ipv6), reading)
+    if repeat is not None:
+        url, _, _, check, _ = repeat
+        reading.warn(
+            node,
+            f"`{check.check}` of {url} stands in a website above, too: it is done once, "
+            "with the settings of the first; take one of them out",
+        )
     return website
 
 

@@ -20,6 +20,7 @@ cookie-secret-of-an-example 4:18: This `cookie_secret` stands in examples: every
 duration-with-a-rest 4:14: '1h 30' is read as "1h": '30' counts as nothing.
 duration-with-a-rest 5:18: '1m5' is read as "1m": '5' counts as nothing.
 general-without-ip parts/website.yaml:1:1: IPv4 and IPv6 are both off: this website is not watched.
+website-that-stands-twice 7:5: `status-is` of https://twice.example/other stands in a website above, too: it is done once, with the settings of the first; take one of them out.
 include-from-elsewhere 2:11: The folder good/websites lies outside of the config's; if that is wanted, name it in `general.allow_includes_from`.
 include-with-unknown-parameter 2:52: The unknown key `maxdepth` has no effect; the known keys are `urlpath`, `flatten`.
 include-without-match 2:11: No file matches 'nowhere/*.yaml'.

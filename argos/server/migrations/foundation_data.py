@@ -189,3 +189,14 @@ def copy_schedule_back() -> None:
             " (SELECT s.next_run FROM schedule s WHERE s.id = tasks.group_id)"
         )
     )
+
+
+def forget_config_cache() -> None:
+    """Drop the entries that 0.10.3 does not know: its reload fails on them."""
+    op.execute(
+        sa.text(
+            "DELETE FROM config_cache WHERE name <> 'websites_hash'"
+            " AND name NOT IN ('general_frequency', 'general_recheck_delay',"
+            " 'general_retry_before_notification', 'general_ipv4', 'general_ipv6')"
+        )
+    )

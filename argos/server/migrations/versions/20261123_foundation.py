@@ -12,6 +12,7 @@ from alembic import op
 from argos.server.migrations.foundation_data import (
     copy_schedule_back,
     fill_schedule,
+    forget_config_cache,
     keep_open_incidents,
 )
 from argos.server.migrations.foundation_tables import (
@@ -121,6 +122,7 @@ def _finish_tasks() -> None:
 def downgrade() -> None:
     drop_view()
     op.execute(sa.text("DELETE FROM tasks WHERE archived_at IS NOT NULL"))
+    forget_config_cache()
     restore_results()
     convert_to_naive("results", "submitted_at")
     with op.batch_alter_table("tasks") as batch:
