@@ -60,7 +60,10 @@ def reconcile(
             allow_mass_removal=allow_mass_removal,
         )
         sync.set_config_cache(session, entries, now=now)
-    log.info("Applied the config: %s", counts)
+    log.info(
+        "Applied the config: %d task(s) archived, %d added, %d updated",
+        counts.deleted, counts.added, counts.updated,
+    )  # fmt: skip
     return counts
 
 
