@@ -18,16 +18,18 @@ from argos.agent.client import LeaseAnswer, LeaseRequest, Server
 from argos.agent.engine.interface import ProbeEngine
 from argos.agent.probing import (
     ProbeGroup,
+    choose_outcome,
     describe_error,
     is_quick,
     judge_group,
     make_result,
     plan_probes,
+    second_look,
 )
 from argos.agent.reporter import Reporter, RunBlocking
 from argos.checks.base import Verdict
 from argos.clock import Clock
-from argos.core.probe import FailureKind, Outcome, ProbeFailure, Timings
+from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
 from argos.errors import NotAnArgosServer, ServerError, TokenRefused
 from argos.protocol import MAX_LEASE_GROUPS, AgentResult, HeldLease, Task
 
@@ -261,7 +263,7 @@ class AgentLoop:
     async def _work(self, assignment: _Assignment) -> None:
         """Probe and judge one group; whatever happens becomes its results."""
         try:
-            outcome = await self._probe(assignment.group)
+            outcome = await self._probe_surely(assignment)
             elapsed = self._elapsed(assignment)
             verdicts = await self._judge(assignment.group, outcome, elapsed)
             timings = outcome.timings
@@ -271,11 +273,26 @@ class AgentLoop:
             verdicts = [(task, describe_error(err)) for task in assignment.group.tasks]
         self._reporter.add(_results(verdicts, elapsed, timings))
 
-    async def _probe(self, group: ProbeGroup) -> Outcome:
-        limit_s = group.probe.timeout.total_seconds() + ENGINE_MARGIN_S
+    async def _probe_surely(self, assignment: _Assignment) -> Outcome:
+        """Probe; once more before a timeout counts that may be our own fault."""
+        probe = assignment.group.probe
+        outcome = await self._probe(probe)
+        again = second_look(probe, outcome, elapsed=self._elapsed(assignment))
+        if again is None:
+            return outcome
+        stall_ms = outcome.timings.timing_error_us / 1000
+        log.warning(
+            "Probing %s again: this agent stood still for %d ms while it timed out",
+            probe.url,
+            stall_ms,
+        )
+        return choose_outcome(outcome, await self._probe(again))
+
+    async def _probe(self, probe: Probe) -> Outcome:
+        limit_s = probe.timeout.total_seconds() + ENGINE_MARGIN_S
         try:
             async with asyncio.timeout(limit_s):
-                return await self._engine.probe(group.probe)
+                return await self._engine.probe(probe)
         except TimeoutError:
             message = f"The probe did not end within {limit_s:g} seconds."
             return ProbeFailure(FailureKind.INTERNAL, message)

@@ -5,14 +5,15 @@ Pure: no network, no clock.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from argos.checks import get_registered_check
 from argos.checks.base import Verdict
-from argos.core.probe import Outcome, Probe, ProbeFailure, Timings
+from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
+from argos.core.schedule import LEASE_MARGIN
 from argos.core.severity import Status
 from argos.errors import ArgosError
 from argos.protocol import MAX_CONTEXT_BYTES, AgentResult, PhaseTimings, Task
@@ -22,6 +23,10 @@ LEGACY_TIMEOUT = timedelta(seconds=50)
 
 CERTIFICATE_CHECK = "ssl-certificate-expiration"
 """The one check whose verdict 0.10.3 lets the server judge."""
+REPORT_INTERVAL = timedelta(seconds=5)
+"""What is kept of a lease for judging and reporting."""
+SHORTEST_SECOND_LOOK = timedelta(seconds=2)
+"""With less time than this a second probe proves nothing."""
 
 _QUICK_BODY_BYTES = 16 * 1024
 _PATTERN_CHECKS = "-like"
@@ -144,6 +149,33 @@ def _form_value(value: object) -> str | list[str]:
         case list():
             return [str(_form_value(item)) for item in value]
     return str(value)
+
+
+def second_look(probe: Probe, outcome: Outcome, *, elapsed: timedelta) -> Probe | None:
+    """The probe to make before a failure counts; None: it counts as it is.
+
+    A timeout that our own stalls may have caused says nothing of the website. The
+    second probe has to end within the lease, which is `elapsed` old.
+    """
+    if not isinstance(outcome, ProbeFailure) or outcome.kind is not FailureKind.TIMEOUT:
+        return None
+    if outcome.timings.is_trustworthy or outcome.timings.total_us is None:
+        return None
+    left = probe.timeout + LEASE_MARGIN - REPORT_INTERVAL - elapsed
+    if left < SHORTEST_SECOND_LOOK:
+        return None
+    return replace(probe, timeout=min(probe.timeout, left))
+
+
+def choose_outcome(first: Outcome, second: Outcome) -> Outcome:
+    """What counts of two probes: the second, unless it timed out as well.
+
+    It had less time, so that the first tells better what was missing, and for how long.
+    """
+    has_timed_out = (
+        isinstance(second, ProbeFailure) and second.kind is FailureKind.TIMEOUT
+    )
+    return first if has_timed_out else second
 
 
 def judge_group(

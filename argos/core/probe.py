@@ -9,6 +9,21 @@ DEFAULT_TIMEOUT = timedelta(seconds=30)
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADER_COUNT = 200
+MAX_TIMING_ERROR_US = 10_000
+TIMING_ERROR_PARTS = 20
+"""A time may be wrong by `MAX_TIMING_ERROR_US`, or by a 20th of itself if that is more."""
+
+
+def is_time_trustworthy(total_us: int | None, timing_error_us: int | None) -> bool:
+    """Whether a time says more of the website than of how busy the agent was.
+
+    Statistics of times leave the others out. A time that was not taken is none.
+    """
+    if total_us is None:
+        return False
+    error_us = timing_error_us or 0
+    is_wide = error_us > MAX_TIMING_ERROR_US
+    return not (is_wide and error_us * TIMING_ERROR_PARTS > total_us)
 
 
 class IPVersion(StrEnum):
@@ -47,6 +62,11 @@ class Timings:
     total_us: int | None = None
     timing_error_us: int = 0
     """The longest stall of the measuring loop while the probe was under way."""
+
+    @property
+    def is_trustworthy(self) -> bool:
+        """Whether the times may enter statistics."""
+        return is_time_trustworthy(self.total_us, self.timing_error_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,29 @@ def test_freed_slots_are_filled_in_portions_while_the_server_is_pressing() -> No
     assert len(server.requests) < 150
 
 
+def test_a_timeout_under_our_own_stall_is_probed_again_before_it_counts() -> None:
+    stalled = Timings(total_us=5_000_000, timing_error_us=400_000)
+    outcomes: list[Outcome] = [
+        ProbeFailure(FailureKind.TIMEOUT, "No answer came within 5 s.", stalled),
+        ProbeResponse(status_code=200),
+    ]
+
+    async def probe(_: Probe) -> Outcome:
+        await asyncio.sleep(5.0)
+        return outcomes.pop(0)
+
+    async def scenario(loop: VirtualTimeLoop) -> MemoryServer:
+        server = MemoryServer(loop)
+        server.hand_out(make_tasks(1, timeout_s=5.0))
+        await Agent(loop, server, MemoryEngine(probe)).work(20.0)
+        return server
+
+    [result] = run_virtual(scenario).results
+
+    assert result.status is Status.SUCCESS
+    assert result.elapsed_us == 10_000_000
+
+
 # Waiting for work
 
 

@@ -8,15 +8,24 @@ import pytest
 
 from argos.agent.probing import (
     bound_facts,
+    choose_outcome,
     describe_error,
     is_quick,
     judge_group,
     make_result,
     parse_request_data,
     plan_probes,
+    second_look,
 )
 from argos.checks.base import Verdict
-from argos.core.probe import FailureKind, ProbeFailure, ProbeResponse, Timings
+from argos.core.probe import (
+    FailureKind,
+    Outcome,
+    Probe,
+    ProbeFailure,
+    ProbeResponse,
+    Timings,
+)
 from argos.core.severity import Status
 from argos.protocol import MAX_CONTEXT_BYTES, PhaseTimings, Task
 
@@ -326,3 +335,63 @@ def test_an_old_server_is_never_asked_to_judge_what_it_cannot(
 
 def test_an_error_without_a_message_is_named_by_its_type() -> None:
     assert describe_error(KeyError()).facts["error_message"] == "KeyError"
+
+
+# Looking again
+
+
+def timed_out(total_s: float, error_s: float) -> ProbeFailure:
+    timings = Timings(
+        total_us=round(total_s * 1e6), timing_error_us=round(error_s * 1e6)
+    )
+    return ProbeFailure(FailureKind.TIMEOUT, "No answer came.", timings)
+
+
+def again(outcome: Outcome, *, timeout_s: float = 30.0, elapsed_s: float = 30.0):
+    probe = Probe("http://a.example/", timeout=timedelta(seconds=timeout_s))
+    return second_look(probe, outcome, elapsed=timedelta(seconds=elapsed_s))
+
+
+def test_a_timeout_that_a_stall_may_have_caused_is_looked_at_again() -> None:
+    probe = again(timed_out(2, 0.2), timeout_s=2, elapsed_s=2)
+
+    assert probe == Probe("http://a.example/", timeout=timedelta(seconds=2))
+
+
+def test_the_second_look_ends_within_the_lease() -> None:
+    probe = again(timed_out(30, 2))
+
+    assert probe is not None
+    assert probe.timeout == timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "elapsed_s"),
+    [
+        pytest.param(timed_out(30, 1.5), 30, id="the agent did not stall"),
+        pytest.param(timed_out(30, 2), 39, id="the lease is nearly over"),
+        pytest.param(timed_out(30, 2), 90, id="the lease is over"),
+        pytest.param(
+            ProbeFailure(FailureKind.TIMEOUT, "Nothing."), 30, id="no time was taken"
+        ),
+        pytest.param(
+            ProbeFailure(FailureKind.CONNECT, "Refused.", timed_out(30, 2).timings),
+            30,
+            id="another failure",
+        ),
+        pytest.param(
+            ProbeResponse(200, timings=timed_out(30, 2).timings), 30, id="an answer"
+        ),
+    ],
+)
+def test_all_else_counts_as_it_is(outcome: Outcome, elapsed_s: float) -> None:
+    assert again(outcome, elapsed_s=elapsed_s) is None
+
+
+def test_the_second_look_counts_unless_it_times_out_too() -> None:
+    first, answer = timed_out(30, 2), ProbeResponse(200)
+    refused = ProbeFailure(FailureKind.CONNECT, "Refused.")
+
+    assert choose_outcome(first, answer) is answer
+    assert choose_outcome(first, refused) is refused
+    assert choose_outcome(first, timed_out(10, 0)) is first

@@ -10,7 +10,13 @@ from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
 from argos.server.models import Result, Task, Website
-from argos.server.queries.selection import bucket_of, fetch, severity_of, urgency_of
+from argos.server.queries.selection import (
+    HAS_TRUSTWORTHY_TIME,
+    bucket_of,
+    fetch,
+    severity_of,
+    urgency_of,
+)
 
 MAX_WEBSITE_TASKS = 500
 """More checks than this no page can show in a useful way."""
@@ -232,7 +238,10 @@ def list_task_strip(
 def list_phase_samples(
     session: Session, *, task_id: int, since: datetime, width: timedelta
 ) -> Sequence[PhaseSample]:
-    """Average phases and the 95th percentile of a task, stretch by stretch."""
+    """Average phases and the 95th percentile of a task, stretch by stretch.
+
+    Of times that can be trusted; see `core.probe.is_time_trustworthy`.
+    """
     bucket = bucket_of(session, Result.submitted_at, since=since, width=width)
     timed = (
         select(
@@ -247,7 +256,7 @@ def list_phase_samples(
         .where(
             Result.task_id == task_id,
             Result.submitted_at >= since,
-            Result.total_us.is_not(None),
+            HAS_TRUSTWORTHY_TIME,
         )
         .subquery()
     )

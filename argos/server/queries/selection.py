@@ -13,14 +13,16 @@ from sqlalchemy import (
     extract,
     func,
     literal,
+    or_,
     type_coerce,
 )
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
+from argos.core.probe import MAX_TIMING_ERROR_US, TIMING_ERROR_PARTS
 from argos.core.severity import Severity
 from argos.server.columns import to_epoch_us
-from argos.server.models import Task
+from argos.server.models import Result, Task
 from argos.server.models.base import SEVERITY
 
 
@@ -42,6 +44,17 @@ IS_ACTIVE: ColumnElement[bool] = Task.archived_at.is_(None)
 
 IS_NOT_OK: ColumnElement[bool] = and_(Task.severity != inline(Severity.OK), IS_ACTIVE)
 """The condition of `ix_tasks_not_ok`."""
+
+
+HAS_TRUSTWORTHY_TIME: ColumnElement[bool] = and_(
+    Result.total_us.is_not(None),
+    or_(
+        func.coalesce(Result.timing_error_us, 0) <= MAX_TIMING_ERROR_US,
+        # Not the other way round: 32 bits would overflow.
+        Result.timing_error_us <= Result.total_us // TIMING_ERROR_PARTS,
+    ),
+)
+"""`core.probe.is_time_trustworthy` as a condition on results."""
 
 
 def urgency_of(severity: Any) -> ColumnElement[int]:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from argos.core.severity import Severity
 from argos.server.models import Result, Task, Website
 from argos.server.queries.selection import (
+    HAS_TRUSTWORTHY_TIME,
     IS_ACTIVE,
     IS_NOT_OK,
     bucket_of,
@@ -302,7 +303,7 @@ def list_response_times(
         .where(
             Task.id.in_(leader),
             Result.submitted_at >= since,
-            Result.total_us.is_not(None),
+            HAS_TRUSTWORTHY_TIME,
         )
         .subquery()
     )
