@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 from argos.channels import Channel, get_channel
 from argos.clock import Clock
@@ -38,6 +39,15 @@ MAX_LANES = 32
 _MAX_ERROR_LENGTH = 500
 
 
+OpenChannel = Callable[[str, Any], Channel]
+"""Opens the channel of a recipient by what the config's section `general` says."""
+
+
+def open_channel(recipient: str, general: Any) -> Channel:
+    """The channel that the config has for a recipient, with its connection."""
+    return get_channel(recipient).open(general, recipient.partition(":")[2])
+
+
 def retry_delay(attempts: int, rng: Random) -> timedelta:
     """How long to wait after so many failed attempts, so that not all come at once."""
     doubled = FIRST_DELAY * (1 << min(attempts - 1, 20))
@@ -54,6 +64,7 @@ class Means:
     get_config: Callable[[], Config]
     holder: str
     """Names this process in its claims."""
+    open_channel: OpenChannel = open_channel
 
 
 class Dispatcher:
@@ -201,8 +212,7 @@ class _Lane:
 
     def _open(self, config: Config) -> Channel:
         if self._channel is None:
-            target = self.recipient.partition(":")[2]
-            self._channel = get_channel(self.recipient).open(config.general, target)
+            self._channel = self._means.open_channel(self.recipient, config.general)
         return self._channel
 
     def _failed(
