@@ -34,8 +34,9 @@ CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 4
 """How long to wait for a free connection: agents of 0.10.3 hang up after 5 seconds."""
 
+_WAL_ATTEMPTS = 50
+_WAL_PAUSE_S = 0.02
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     # A result that was answered 201 must survive a power cut; costs a tenth.
     "PRAGMA synchronous=FULL",
     f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
@@ -192,9 +193,23 @@ def _first_line(err: DBAPIError) -> str:
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver opens no transactions of its own
     cursor = connection.cursor()
+    _enter_wal_mode(cursor)
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _enter_wal_mode(cursor: sqlite3.Cursor) -> None:
+    """Write ahead; of two that switch a new file at once, one fails without a wait."""
+    for attempt in range(1, _WAL_ATTEMPTS + 1):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as err:
+            if err.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == _WAL_ATTEMPTS:
+                raise
+            threading.Event().wait(_WAL_PAUSE_S)
+        else:
+            return
 
 
 def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
