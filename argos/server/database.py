@@ -7,7 +7,7 @@ SQLite and PostgreSQL are served alike. What differs between them stands here, i
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -44,6 +44,8 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-8192",
 )
+_BULK_CACHE = -131_072
+"""128 MiB while a fleet is loaded: its indexes fill in no order."""
 _BEGIN = "argos_begin"
 
 
@@ -127,6 +129,28 @@ class Database:
             Session(self.engine, expire_on_commit=False, autoflush=False) as session,
         ):
             yield session
+
+    @contextmanager
+    def bulk_transaction(self, prepare: Callable[[Session], None]) -> Iterator[Session]:
+        """A transaction with the temporary tables that `prepare` fills.
+
+        SQLite has one writer, which others must not wait for while a million rows are
+        prepared: it prepares before the transaction. PostgreSQL prepares inside of it,
+        as a pooler may give the next transaction to another of its connections.
+        """
+        with self._translating_errors(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql(f"PRAGMA cache_size={_BULK_CACHE}")
+                connection.rollback()
+                with Session(connection) as session, session.begin():
+                    prepare(session)
+                # Closed at the end, with its tables: not for others to use.
+                connection.detach()
+                connection.execution_options(**{_BEGIN: "IMMEDIATE"})
+            with self._write_turn, Session(connection) as session, session.begin():
+                if not self.is_sqlite:
+                    prepare(session)
+                yield session
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

@@ -1,8 +1,8 @@
 """What makes a task the same task, and a task group the same group. Pure."""
 
 import hashlib
-import json
 from enum import IntFlag
+from json.encoder import encode_basestring as encode_text
 
 from argos.checks import get_registered_check
 from argos.core.probe import IPVersion, Probe
@@ -37,7 +37,9 @@ def group_key(
 
 def _digest(*parts: str | None) -> bytes:
     # JSON keeps the parts apart, and None from "".
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    # Put together here: making an encoder takes longer than using it.
+    listed = ",".join("null" if part is None else encode_text(part) for part in parts)
+    text = f"[{listed}]"
     return hashlib.blake2b(
         text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES
     ).digest()

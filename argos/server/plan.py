@@ -1,13 +1,17 @@
-"""What tasks the config wants, and what must change to get there. Pure.
+"""What tasks the config wants. Pure.
 
 A task is identified by URL, method, request data, check, expected value and IP version,
 as in 0.10.3; all else is an attribute that can change while the history stays.
+
+The fields of the records are named as the columns that hold them: a new attribute is
+a field here and a column there, and nothing between.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple, TypedDict
 from urllib.parse import urljoin, urlsplit
 
 from argos.core.probe import IPVersion
@@ -24,8 +28,7 @@ from argos.server.identity import (
 _MINUTE = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
-class WantedWebsite:
+class WantedWebsite(NamedTuple):
     """A website as the config has it."""
 
     domain: str
@@ -35,8 +38,7 @@ class WantedWebsite:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WantedGroup:
+class WantedGroup(NamedTuple):
     """A task group: one probe that answers all of its tasks."""
 
     key: bytes
@@ -46,8 +48,7 @@ class WantedGroup:
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class TaskAttributes:
+class TaskAttributes(NamedTuple):
     """What of a task may change without making it another task."""
 
     domain: str
@@ -59,8 +60,7 @@ class TaskAttributes:
     group_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WantedTask:
+class WantedTask(NamedTuple):
     """A task as the config wants it."""
 
     key: bytes
@@ -75,15 +75,6 @@ class WantedTask:
 
 
 @dataclass(frozen=True, slots=True)
-class PresentTask:
-    """A task as the database has it."""
-
-    id: int
-    is_archived: bool
-    attributes: TaskAttributes
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
     """All that the config wants."""
 
@@ -92,41 +83,45 @@ class Wanted:
     tasks: Mapping[bytes, WantedTask] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What must happen to the present tasks."""
-
-    add: Sequence[WantedTask] = ()
-    update: Sequence[tuple[int, WantedTask]] = ()
-    restore: Sequence[tuple[int, WantedTask]] = ()
-    """Archived tasks that the config names again; counted as added."""
-    archive: Sequence[int] = ()
-
-
 def wanted_tasks(config: Config) -> Wanted:
-    """Expand the config: each path of a website once per IP
-    version and check.
+    """All that the config wants, at once."""
+    expansion = Expansion(config)
+    tasks = {task.key: task for task in expansion.tasks()}
+    return Wanted(expansion.websites, expansion.groups, tasks)
+
+
+class _Request(TypedDict):
+    method: str
+    request_data: str | None
+    ip_version: IPVersion
+
+
+class Expansion:
+    """Expands a config: each path of a website once per IP version and check.
 
     Of identical tasks the first wins. The general settings are inherited here, and
-    nowhere else.
+    nowhere else. A million tasks come one by one and are not kept; the websites and
+    the task groups are complete when the tasks have all been seen.
     """
-    return _Expansion(config).run()
 
-
-class _Expansion:
     def __init__(self, config: Config) -> None:
+        self.websites: dict[str, WantedWebsite] = {}
+        self.groups: dict[bytes, WantedGroup] = {}
         self._config = config
-        self._websites: dict[str, WantedWebsite] = {}
-        self._groups: dict[bytes, WantedGroup] = {}
-        self._tasks: dict[bytes, WantedTask] = {}
+        self._seen: set[bytes] = set()
 
-    def run(self) -> Wanted:
+    def tasks(self) -> Iterator[WantedTask]:
+        """The tasks, in the order of the config."""
         for website in self._config.websites:
-            self._websites.setdefault(website.domain, _describe(website))
+            self.websites.setdefault(website.domain, _describe(website))
+            attributes = self._attributes(website)
+            timeout = website.timeout or self._config.general.timeout
+            timeout_s = timeout.total_seconds()
             for ip_version in self._ip_versions(website):
                 for path in website.paths:
-                    self._add_path(website, ip_version, path)
-        return Wanted(self._websites, self._groups, self._tasks)
+                    for task in self._path_tasks(path, ip_version, attributes):
+                        self._add_to_group(task, timeout_s)
+                        yield task
 
     def _ip_versions(self, website: Website) -> Iterator[IPVersion]:
         general = self._config.general
@@ -135,66 +130,49 @@ class _Expansion:
         if general.ipv6 if website.ipv6 is None else website.ipv6:
             yield IPVersion.V6
 
-    def _add_path(
-        self, website: Website, ip_version: IPVersion, path: WebsitePath
-    ) -> None:
-        url = urljoin(website.domain, path.path)
-        group = task_group(
-            url=url,
-            method=path.method,
-            request_data=path.request_data,
-            ip_version=ip_version,
-        )
-        for wanted in path.checks:
-            key = task_key(
-                url=url,
-                method=path.method,
-                request_data=path.request_data,
-                check=wanted.check,
-                expected=wanted.expected,
-                ip_version=ip_version,
-            )
-            if key in self._tasks:
+    def _path_tasks(
+        self, path: WebsitePath, ip_version: IPVersion, attributes: TaskAttributes
+    ) -> Iterator[WantedTask]:
+        url = urljoin(attributes.domain, path.path)
+        request: _Request = {
+            "method": path.method,
+            "request_data": path.request_data,
+            "ip_version": ip_version,
+        }
+        group = task_group(url=url, **request)
+        by_probe: dict[str, TaskAttributes] = {}
+        for check, expected in ((each.check, each.expected) for each in path.checks):
+            key = task_key(url=url, check=check, expected=expected, **request)
+            if key in self._seen:
                 continue
-            group_key_ = self._add_group(website, url, path, wanted.check, ip_version)
-            self._tasks[key] = WantedTask(
-                key=key,
-                url=url,
-                method=path.method,
-                request_data=path.request_data,
-                check=wanted.check,
-                expected=wanted.expected,
-                ip_version=ip_version,
-                task_group=group,
-                attributes=self._attributes(website, group_key_),
-            )
+            self._seen.add(key)
+            probed = probe_url(check, url)
+            if probed not in by_probe:
+                by_probe[probed] = attributes._replace(
+                    group_key=group_key(probe_url=probed, **request)
+                )
+            yield WantedTask(
+                key, url, path.method, path.request_data, check, expected,
+                ip_version, group, by_probe[probed],
+            )  # fmt: skip
 
-    def _add_group(
-        self,
-        website: Website,
-        url: str,
-        path: WebsitePath,
-        check: str,
-        ip_version: IPVersion,
-    ) -> bytes:
-        key = group_key(
-            probe_url=probe_url(check, url),
-            method=path.method,
-            request_data=path.request_data,
-            ip_version=ip_version,
+    def _add_to_group(self, task: WantedTask, timeout_s: float) -> None:
+        """Let a group run as often, and take as long, as the most demanding task."""
+        key, frequency = task.attributes.group_key, task.attributes.frequency
+        pool = required_pool(task.check, task.ip_version)
+        present = self.groups.get(key)
+        if present is None:
+            self.groups[key] = WantedGroup(key, pool, frequency, timeout_s)
+            return
+        self.groups[key] = WantedGroup(
+            key,
+            present.pool | pool,
+            min(frequency, present.frequency),
+            max(timeout_s, present.timeout_s),
         )
-        pool = required_pool(check, ip_version)
-        frequency = self._minutes(website.frequency or self._config.general.frequency)
-        timeout = website.timeout or self._config.general.timeout
-        present = self._groups.get(key)
-        if present is not None:
-            pool |= present.pool
-            frequency = min(frequency, present.frequency)
-            timeout = max(timeout, timedelta(seconds=present.timeout_s))
-        self._groups[key] = WantedGroup(key, pool, frequency, timeout.total_seconds())
-        return key
 
-    def _attributes(self, website: Website, group_key_: bytes) -> TaskAttributes:
+    def _attributes(self, website: Website) -> TaskAttributes:
+        """What the website's tasks have in common, without their task groups."""
         general = self._config.general
         recheck = website.recheck_delay or general.recheck_delay
         retries = website.retry_before_notification
@@ -209,7 +187,7 @@ class _Expansion:
             overwrite_alerts_recipients=_recipients_text(
                 website.overwrite_alerts_recipients
             ),
-            group_key=group_key_,
+            group_key=b"",
         )
 
     @staticmethod
@@ -249,29 +227,6 @@ def _describe(website: Website) -> WantedWebsite:
     )
 
 
-def changes(
-    present: Mapping[bytes, PresentTask], wanted: Mapping[bytes, WantedTask]
-) -> Changes:
-    """What turns the present tasks into the wanted ones; nothing when they agree."""
-    add: list[WantedTask] = []
-    update: list[tuple[int, WantedTask]] = []
-    restore: list[tuple[int, WantedTask]] = []
-    for key, task in wanted.items():
-        known = present.get(key)
-        if known is None:
-            add.append(task)
-        elif known.is_archived:
-            restore.append((known.id, task))
-        elif known.attributes != task.attributes:
-            update.append((known.id, task))
-    archive = [
-        task.id
-        for key, task in present.items()
-        if key not in wanted and not task.is_archived
-    ]
-    return Changes(add, update, restore, archive)
-
-
 MASS_REMOVAL_COUNT = 10
 MASS_REMOVAL_SHARE = 0.2
 
@@ -279,8 +234,3 @@ MASS_REMOVAL_SHARE = 0.2
 def is_mass_removal(removed: int, present: int) -> bool:
     """Whether so many tasks would go that somebody must confirm it."""
     return removed > MASS_REMOVAL_COUNT and removed > MASS_REMOVAL_SHARE * present
-
-
-def active(present: Iterable[PresentTask]) -> int:
-    """How many tasks are not archived."""
-    return sum(not task.is_archived for task in present)

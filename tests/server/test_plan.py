@@ -1,6 +1,5 @@
 """From config to wanted tasks, and from present to wanted."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,14 @@ from hypothesis import given, strategies as st
 from argos.core.probe import IPVersion
 from argos.server.identity import Pool, group_key, task_group, task_key
 from argos.server.plan import (
-    Changes,
-    PresentTask,
     TaskAttributes,
     WantedTask,
-    changes,
     host_of,
     is_mass_removal,
     wanted_tasks,
 )
 from argos.server.settings import read_config
+from tests.server.plan_specification import Changes, PresentTask, apply, changes
 
 HEAD = """
 general:
@@ -230,21 +227,6 @@ def make_wanted(number: int, frequency: float = 1.0) -> WantedTask:
         task_group="",
         attributes=attributes,
     )
-
-
-def apply(present: dict[bytes, PresentTask], todo: Changes) -> dict[bytes, PresentTask]:
-    """What the database holds after the changes, as the queries make it."""
-    after = {
-        key: dataclasses.replace(
-            task, is_archived=task.is_archived or task.id in todo.archive
-        )
-        for key, task in present.items()
-    }
-    for id_, task in [*todo.update, *todo.restore]:
-        after[task.key] = PresentTask(id_, False, task.attributes)
-    for number, task in enumerate(todo.add, 1_000):
-        after[task.key] = PresentTask(number, False, task.attributes)
-    return after
 
 
 wanted_sets = st.dictionaries(

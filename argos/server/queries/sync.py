@@ -1,49 +1,76 @@
-"""What reconcile reads and writes: websites, task groups and tasks, set by set."""
+"""What reconcile makes of the staged websites, task groups and tasks, set by set.
 
-from collections.abc import Iterable, Mapping, Sequence
+Each statement says what differs, so that what agrees costs a comparison and no write.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
-    bindparam as bind,
+    ColumnElement,
+    Table,
+    and_,
+    case,
     delete,
     func,
     insert,
+    literal,
     null,
+    or_,
     select,
     text,
     update,
 )
 from sqlalchemy.orm import Session
 
-from argos.core.schedule import shard
 from argos.core.severity import Severity
-from argos.server.models import ConfigCache, Incident, Schedule, Task, Website
-from argos.server.plan import (
-    PresentTask,
-    TaskAttributes,
-    WantedGroup,
-    WantedTask,
-    WantedWebsite,
+from argos.server.models import ConfigCache, Incident, Task
+from argos.server.plan import WantedGroup, WantedWebsite
+from argos.server.queries.bulk import is_sqlite
+from argos.server.queries.staging import (
+    ATTRIBUTES,
+    IDENTITY,
+    task_changes,
+    wanted_groups,
+    wanted_tasks,
+    wanted_websites,
 )
 
-CHUNK_ROWS = 2_000
 _RECONCILE_LOCK = 0x6172676F74
-_Row = TypeVar("_Row")
+
+# The tables' own columns: no statement here is about objects.
+_tasks: Table = Task.metadata.tables["tasks"]
+_schedule: Table = Task.metadata.tables["schedule"]
+_websites: Table = Task.metadata.tables["websites"]
+
+_WEBSITE_COLUMNS = WantedWebsite._fields
+_GROUP_COLUMNS = WantedGroup._fields
+
+
+class _Kind(StrEnum):
+    """What happens to a task that is there."""
+
+    UPDATE = "update"
+    RESTORE = "restore"
+    """Archived, and the config names it again; counted as added."""
+    ARCHIVE = "archive"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where tasks belong: the ids of websites by domain, of task groups by key."""
+class Changes:
+    """How many of the tasks that are there change."""
 
-    website_ids: Mapping[str, int]
-    group_ids: Mapping[bytes, int]
+    updated: int
+    restored: int
+    archived: int
 
 
 def lock_reconcile(session: Session) -> None:
     """Wait until no other process reconciles; held until the transaction ends."""
-    if session.get_bind().dialect.name == "postgresql":
+    if not is_sqlite(session):
         session.execute(
             text("SELECT pg_advisory_xact_lock(:key)"), {"key": _RECONCILE_LOCK}
         )
@@ -69,306 +96,242 @@ def set_config_cache(
     )
 
 
-def list_present_tasks(session: Session) -> dict[bytes, PresentTask]:
-    """All tasks by key, the archived ones too."""
-    rows = session.execute(
-        select(
-            Task.key,
-            Task.id,
-            Task.archived_at.is_not(None),
-            Task.domain,
-            Task.frequency,
-            Task.recheck_delay,
-            Task.retry_before_notification,
-            Task.add_alerts_recipients,
-            Task.overwrite_alerts_recipients,
-            func.coalesce(Schedule.key, b""),
-        ).outerjoin(Schedule, Schedule.id == Task.group_id)
-    )
-    return {
-        key: PresentTask(
-            id_,
-            is_archived,
-            TaskAttributes(*attributes),
-        )
-        for key, id_, is_archived, *attributes in rows
-    }
-
-
-def sync_websites(
-    session: Session, wanted: Mapping[str, WantedWebsite], *, now: datetime
-) -> dict[str, int]:
-    """Make the websites match; return their ids by domain."""
-    present = {
-        row.domain: row
-        for row in session.execute(
-            select(
-                Website.id,
-                Website.domain,
-                Website.name,
-                Website.group_name,
-                Website.tags,
-                Website.archived_at,
-            )
-        )
-    }
-    added = [
-        _website_row(site) for site in wanted.values() if site.domain not in present
-    ]
-    _insert(session, Website, added)
-    changed = [
-        _website_row(site) | {"id": present[site.domain].id}
-        for site in wanted.values()
-        if site.domain in present and _differs(present[site.domain], site)
-    ]
-    _update_by_id(session, Website, changed)
-    gone = [
-        {"id": row.id, "archived_at": now}
-        for domain, row in present.items()
-        if domain not in wanted and row.archived_at is None
-    ]
-    _update_by_id(session, Website, gone)
-    return dict(session.execute(select(Website.domain, Website.id)).all())
-
-
-def _website_row(site: WantedWebsite) -> dict[str, Any]:
-    return {
-        "domain": site.domain,
-        "host": site.host,
-        "name": site.name,
-        "group_name": site.group_name,
-        "tags": list(site.tags) or None,
-        "archived_at": None,
-    }
-
-
-def _differs(row: Any, site: WantedWebsite) -> bool:
-    wanted = (site.name, site.group_name, list(site.tags))
-    return (
-        row.archived_at is not None
-        or (row.name, row.group_name, row.tags or []) != wanted
-    )
-
-
-def add_groups(
-    session: Session, wanted: Mapping[bytes, WantedGroup], *, now: datetime
-) -> dict[bytes, int]:
-    """Add the task groups that are new, due at once; return all ids by key."""
-    present = set(session.scalars(select(Schedule.key)))
-    added = [
-        {
-            "key": group.key,
-            "pool": int(group.pool),
-            "shard": shard(group.key),
-            "frequency": group.frequency,
-            "timeout_s": group.timeout_s,
-            "due_at": now,
-            "lease_no": 0,
-            "missed_runs": 0,
-        }
-        for group in wanted.values()
-        if group.key not in present
-    ]
-    _insert(session, Schedule, added)
-    return dict(session.execute(select(Schedule.key, Schedule.id)).all())
-
-
-def change_groups(
-    session: Session, wanted: Mapping[bytes, WantedGroup], *, now: datetime
-) -> None:
-    """Change the task groups that are wanted otherwise, and drop those without tasks.
-
-    A group that runs more often now is due at once, so that it moves to its new grid.
-    """
-    rows = session.execute(
-        select(
-            Schedule.id,
-            Schedule.key,
-            Schedule.pool,
-            Schedule.frequency,
-            Schedule.timeout_s,
-        ).order_by(Schedule.id)
-    )
-    changed, sooner = [], []
-    for row in rows:
-        group = wanted.get(row.key)
-        if group is None or (row.pool, row.frequency, row.timeout_s) == (
-            int(group.pool),
-            group.frequency,
-            group.timeout_s,
-        ):
-            continue
-        changed.append({
-            "id": row.id,
-            "pool": int(group.pool),
-            "frequency": group.frequency,
-            "timeout_s": group.timeout_s,
-        })
-        if group.frequency < row.frequency:
-            sooner.append(row.id)
-    _update_by_id(session, Schedule, changed)
-    _make_due(session, sooner, now=now)
-    _drop_idle_groups(session)
-
-
-def _make_due(session: Session, group_ids: Sequence[int], *, now: datetime) -> None:
-    for chunk in _chunks(group_ids):
-        session.execute(
-            update(Schedule)
-            .where(
-                Schedule.id.in_(chunk),
-                Schedule.leased_at.is_(None),
-                Schedule.due_at > now,
-            )
-            .values(due_at=now)
-        )
-
-
-def lock_tasks(session: Session, task_ids: Iterable[int]) -> None:
-    """Lock tasks in the order of their ids, as reports do: neither waits in a circle.
-
-    Tasks come before task groups, there as here.
-    """
-    for chunk in _chunks(sorted(task_ids)):
-        session.execute(
-            select(Task.id)
-            .where(Task.id.in_(chunk))
-            .order_by(Task.id)
-            .with_for_update(key_share=True)
-        )
-
-
-def add_tasks(
-    session: Session,
-    tasks: Iterable[WantedTask],
-    *,
-    places: Places,
-) -> None:
-    """Insert new tasks: severity unknown, never run."""
-    rows = [
-        {
-            "key": task.key,
-            "url": task.url,
-            "method": task.method,
-            "request_data": task.request_data,
-            "check": task.check,
-            "expected": task.expected,
-            "ip_version": task.ip_version,
-            "task_group": task.task_group,
-            "severity": Severity.UNKNOWN,
-        }
-        | _attribute_row(task.attributes, places)
-        for task in tasks
-    ]
-    _insert(session, Task, rows)
-
-
-def update_tasks(
-    session: Session,
-    tasks: Iterable[tuple[int, WantedTask]],
-    *,
-    places: Places,
-) -> None:
-    """Give tasks their changed attributes, and archived ones their place back."""
-    _update_by_id(
-        session,
-        Task,
-        [
-            _attribute_row(task.attributes, places) | {"id": id_, "archived_at": None}
-            for id_, task in tasks
-        ],
-    )
-
-
-def forget_leases(session: Session, task_ids: Sequence[int]) -> None:
-    """Let tasks begin anew with the leases of the task group that they come back to."""
-    for chunk in _chunks(task_ids):
-        session.execute(
-            update(Task).where(Task.id.in_(chunk)).values(applied_lease_no=0)
-        )
-
-
-def _attribute_row(
-    attributes: TaskAttributes,
-    places: Places,
-) -> dict[str, Any]:
-    return {
-        "domain": attributes.domain,
-        "frequency": attributes.frequency,
-        "recheck_delay": attributes.recheck_delay,
-        "retry_before_notification": attributes.retry_before_notification,
-        "add_alerts_recipients": attributes.add_alerts_recipients,
-        "overwrite_alerts_recipients": attributes.overwrite_alerts_recipients,
-        "website_id": places.website_ids[attributes.domain],
-        "group_id": places.group_ids[attributes.group_key],
-    }
-
-
-def archive_tasks(session: Session, task_ids: Sequence[int], *, now: datetime) -> None:
-    """Take tasks out of the queue; history stays, open incidents end untold."""
-    for chunk in _chunks(task_ids):
-        session.execute(
-            update(Task)
-            .where(Task.id.in_(chunk))
-            .values(
-                archived_at=now,
-                group_id=null(),
-                told_severity=Severity.OK,
-                contiguous_failures=0,
-                failing_since=null(),
-                already_retried=False,
-            )
-        )
-        session.execute(
-            update(Incident)
-            .where(Incident.task_id.in_(chunk), Incident.closed_at.is_(None))
-            .values(closed_at=now)
-        )
-
-
-def _drop_idle_groups(session: Session) -> None:
-    session.execute(
-        delete(Schedule).where(
-            ~select(Task.id).where(Task.group_id == Schedule.id).exists()
-        )
-    )
-
-
 def count_active_tasks(session: Session) -> int:
     """How many tasks are not archived."""
     return (
         session.scalar(
-            select(func.count()).select_from(Task).where(Task.archived_at.is_(None))
+            select(func.count())
+            .select_from(_tasks)
+            .where(_tasks.c.archived_at.is_(None))
         )
         or 0
     )
 
 
-def _insert(session: Session, model: Any, rows: Sequence[dict[str, Any]]) -> None:
-    for chunk in _chunks(rows):
-        session.execute(insert(model.__table__), chunk)
-
-
-def _update_by_id(session: Session, model: Any, rows: Sequence[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    table = model.__table__
-    columns = [name for name in rows[0] if name != "id"]
-    statement = (
-        update(table)
-        .where(table.c.id == bind("row_id"))
-        .values({name: bind(f"new_{name}") for name in columns})
+def find_changes(session: Session) -> Changes:
+    """Compare the tasks that are there with the staged ones; remember what differs."""
+    is_wanted = wanted_tasks.c.key.is_not(None)
+    is_archived = _tasks.c.archived_at.is_not(None)
+    differs = or_(
+        _schedule.c.key.is_distinct_from(wanted_tasks.c.group_key),
+        *(_differs(_tasks, wanted_tasks, name) for name in ATTRIBUTES),
     )
-    for chunk in _chunks(rows):
-        session.execute(
-            statement,
-            [
-                {"row_id": row["id"]} | {f"new_{name}": row[name] for name in columns}
-                for row in chunk
-            ],
+    kind = case(
+        (~is_wanted, literal(_Kind.ARCHIVE.value)),
+        (is_archived, literal(_Kind.RESTORE.value)),
+        else_=literal(_Kind.UPDATE.value),
+    )
+    found = (
+        select(_tasks.c.id, kind)
+        .select_from(_tasks)
+        .outerjoin(wanted_tasks, wanted_tasks.c.key == _tasks.c.key)
+        .outerjoin(_schedule, _schedule.c.id == _tasks.c.group_id)
+        .where(
+            or_(
+                and_(~is_wanted, ~is_archived),
+                and_(is_wanted, or_(is_archived, differs)),
+            )
         )
+    )
+    session.execute(insert(task_changes).from_select(["task_id", "kind"], found))
+    if not is_sqlite(session):
+        session.execute(text("ANALYZE task_changes"))
+    counts: dict[str, int] = dict(
+        session.execute(
+            select(task_changes.c.kind, func.count()).group_by(task_changes.c.kind)
+        ).all()
+    )
+    return Changes(
+        updated=counts.get(_Kind.UPDATE, 0),
+        restored=counts.get(_Kind.RESTORE, 0),
+        archived=counts.get(_Kind.ARCHIVE, 0),
+    )
 
 
-def _chunks(rows: Sequence[_Row]) -> Iterable[Sequence[_Row]]:
-    for start in range(0, len(rows), CHUNK_ROWS):
-        yield rows[start : start + CHUNK_ROWS]
+def lock_changing_tasks(session: Session) -> None:
+    """Lock tasks in the order of their ids, as reports do: neither waits in a circle.
+
+    Tasks come before task groups, there as here.
+    """
+    _lock(session, _tasks, _tasks.c.id.in_(select(task_changes.c.task_id)))
+
+
+def change_websites(session: Session, *, now: datetime) -> None:
+    """Make the websites match."""
+    wanted = wanted_websites
+    is_same = _websites.c.domain == wanted.c.domain
+    _add(session, _websites, wanted, _WEBSITE_COLUMNS, is_same)
+    session.execute(
+        update(_websites)
+        .where(
+            is_same,
+            or_(
+                _websites.c.archived_at.is_not(None),
+                *(_differs(_websites, wanted, name) for name in _WEBSITE_COLUMNS),
+            ),
+        )
+        .values(_taken_from(wanted, _WEBSITE_COLUMNS) | {"archived_at": null()})
+    )
+    session.execute(
+        update(_websites)
+        .where(
+            _websites.c.archived_at.is_(None),
+            ~select(wanted.c.domain).where(is_same).exists(),
+        )
+        .values(archived_at=now)
+    )
+
+
+def add_groups(session: Session, *, now: datetime) -> None:
+    """Add the task groups that are new, due at once."""
+    is_same = _schedule.c.key == wanted_groups.c.key
+    columns = (*_GROUP_COLUMNS, "shard")
+    _add(session, _schedule, wanted_groups, columns, is_same, due_at=now)
+
+
+def change_groups(session: Session, *, now: datetime) -> None:
+    """Change the task groups that are wanted otherwise, and drop those without tasks.
+
+    A group that runs more often now is due at once, so that it moves to its new grid.
+    """
+    wanted = wanted_groups
+    is_same = _schedule.c.key == wanted.c.key
+    differs = or_(*(_differs(_schedule, wanted, name) for name in _GROUP_COLUMNS))
+    _lock(
+        session,
+        _schedule,
+        _schedule.c.id.in_(select(_schedule.c.id).where(is_same, differs)),
+    )
+    is_sooner = and_(
+        wanted.c.frequency < _schedule.c.frequency,
+        _schedule.c.leased_at.is_(None),
+        _schedule.c.due_at > now,
+    )
+    moved = case(
+        (is_sooner, literal(now, _schedule.c.due_at.type)), else_=_schedule.c.due_at
+    )
+    session.execute(
+        update(_schedule)
+        .where(is_same, differs)
+        .values(_taken_from(wanted, _GROUP_COLUMNS) | {"due_at": moved})
+    )
+    is_idle = ~select(_tasks.c.id).where(_tasks.c.group_id == _schedule.c.id).exists()
+    _lock(session, _schedule, is_idle)
+    session.execute(delete(_schedule).where(is_idle))
+
+
+def add_tasks(session: Session) -> int:
+    """Insert new tasks: severity unknown, never run; return how many."""
+    columns = (*IDENTITY, *ATTRIBUTES)
+    new = (
+        select(
+            *(wanted_tasks.c[name] for name in columns),
+            _websites.c.id,
+            _schedule.c.id,
+            literal(Severity.UNKNOWN, _tasks.c.severity.type),
+        )
+        .select_from(wanted_tasks)
+        .join(_websites, _websites.c.domain == wanted_tasks.c.domain)
+        .join(_schedule, _schedule.c.key == wanted_tasks.c.group_key)
+        .where(~select(_tasks.c.id).where(_tasks.c.key == wanted_tasks.c.key).exists())
+        # Pages list tasks by their ids, in the order of the config.
+        .order_by(wanted_tasks.c.position)
+    )
+    names = [*columns, "website_id", "group_id", "severity"]
+    statement = insert(_tasks).from_select(names, new)
+    added: Any = session.execute(
+        statement, execution_options={"preserve_rowcount": True}
+    )
+    return int(added.rowcount)
+
+
+def update_tasks(session: Session) -> None:
+    """Give tasks their changed attributes, and archived ones their place back."""
+    is_restored = task_changes.c.kind == _Kind.RESTORE.value
+    session.execute(
+        update(_tasks)
+        .where(
+            _tasks.c.id == task_changes.c.task_id,
+            task_changes.c.kind != _Kind.ARCHIVE.value,
+            wanted_tasks.c.key == _tasks.c.key,
+            _websites.c.domain == wanted_tasks.c.domain,
+            _schedule.c.key == wanted_tasks.c.group_key,
+        )
+        .values(
+            _taken_from(wanted_tasks, ATTRIBUTES)
+            | {
+                "website_id": _websites.c.id,
+                "group_id": _schedule.c.id,
+                "archived_at": null(),
+                # The task group that a task comes back to counts leases anew.
+                "applied_lease_no": case(
+                    (is_restored, 0), else_=_tasks.c.applied_lease_no
+                ),
+            }
+        )
+    )
+
+
+def archive_tasks(session: Session, *, now: datetime) -> None:
+    """Take tasks out of the queue; history stays, open incidents end untold."""
+    gone = select(task_changes.c.task_id).where(
+        task_changes.c.kind == _Kind.ARCHIVE.value
+    )
+    session.execute(
+        update(_tasks)
+        .where(_tasks.c.id.in_(gone))
+        .values(
+            archived_at=now,
+            group_id=null(),
+            told_severity=Severity.OK,
+            contiguous_failures=0,
+            failing_since=null(),
+            already_retried=False,
+        )
+    )
+    session.execute(
+        update(Incident)
+        .where(Incident.task_id.in_(gone), Incident.closed_at.is_(None))
+        .values(closed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _differs(present: Table, wanted: Table, column: str) -> ColumnElement[bool]:
+    return present.c[column].is_distinct_from(wanted.c[column])
+
+
+def _taken_from(wanted: Table, columns: tuple[str, ...]) -> dict[str, Any]:
+    return {name: wanted.c[name] for name in columns}
+
+
+def _add(
+    session: Session,
+    table: Table,
+    wanted: Table,
+    columns: tuple[str, ...],
+    is_same: ColumnElement[bool],
+    **fixed: Any,
+) -> None:
+    """Insert the staged rows that are new, in the order of the config."""
+    values = [literal(value, table.c[name].type) for name, value in fixed.items()]
+    new = (
+        select(*(wanted.c[name] for name in columns), *values)
+        .where(~select(table.c.id).where(is_same).exists())
+        .order_by(wanted.c.position)
+    )
+    session.execute(insert(table).from_select([*columns, *fixed], new))
+
+
+def _lock(session: Session, table: Table, which: ColumnElement[bool]) -> None:
+    """Lock rows in the order of their ids; SQLite has one writer at a time anyway."""
+    if is_sqlite(session):
+        return
+    locked = (
+        select(table.c.id)
+        .where(which)
+        .order_by(table.c.id)
+        .with_for_update(key_share=True, of=table)
+        .subquery()
+    )
+    session.execute(select(func.count()).select_from(locked))

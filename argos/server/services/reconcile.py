@@ -3,19 +3,19 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+from argos import VERSION
 from argos.errors import MassRemovalRefused
 from argos.schemas import Config
 from argos.server.database import Database, Session
 from argos.server.plan import (
-    Wanted,
-    active,
-    changes,
+    MASS_REMOVAL_COUNT,
+    Expansion,
     is_mass_removal,
     known_recipients,
-    wanted_tasks,
 )
-from argos.server.queries import sync
+from argos.server.queries import staging, sync
 from argos.server.settings import LoadedConfig
 
 log = logging.getLogger(__name__)
@@ -46,19 +46,17 @@ def reconcile(
     """
     entries = cache_entries(loaded)
     with database.transaction() as session:
-        sync.lock_reconcile(session)
-        cache = sync.get_config_cache(session)
-        if all(cache.get(name) == value for name, value in entries.items()):
-            # Its moment tells running servers to read the file anew: what is not about
-            # tasks may have changed.
-            sync.set_config_cache(session, entries, now=now)
+        if _is_applied(session, entries, now=now):
             return None
-        counts = _apply(
-            session,
-            wanted_tasks(loaded.config),
-            now=now,
-            allow_mass_removal=allow_mass_removal,
-        )
+    expansion = Expansion(loaded.config)
+    with database.bulk_transaction(
+        partial(staging.stage, expansion=expansion)
+    ) as session:
+        sync.lock_reconcile(session)
+        # Somebody may have applied it while we prepared.
+        if _is_applied(session, entries, now=now):
+            return None
+        counts = _apply(session, now=now, allow_mass_removal=allow_mass_removal)
         sync.set_config_cache(session, entries, now=now)
     log.info(
         "Applied the config: %d task(s) archived, %d added, %d updated",
@@ -81,6 +79,8 @@ def cache_entries(loaded: LoadedConfig) -> dict[str, str]:
         "general_ipv6": str(general.ipv6),
         "general_timeout": str(general.timeout.total_seconds()),
         "known_recipients": _recipients_text(loaded.config),
+        # Another version may make other tasks, or other task groups, of the same config.
+        "argos_version": VERSION,
     }
 
 
@@ -88,29 +88,31 @@ def _recipients_text(config: Config) -> str:
     return " ".join(sorted(known_recipients(config)))
 
 
-def _apply(
-    session: Session, wanted: Wanted, *, now: datetime, allow_mass_removal: bool
-) -> Counts:
-    present = sync.list_present_tasks(session)
-    plan = changes(present, wanted.tasks)
-    before = active(present.values())
-    if not allow_mass_removal and is_mass_removal(len(plan.archive), before):
-        raise MassRemovalRefused(len(plan.archive), before)
-    restored = [id_ for id_, _ in plan.restore]
-    sync.lock_tasks(
-        session, [*(id_ for id_, _ in plan.update), *restored, *plan.archive]
-    )
-    places = sync.Places(
-        website_ids=sync.sync_websites(session, wanted.websites, now=now),
-        group_ids=sync.add_groups(session, wanted.groups, now=now),
-    )
-    sync.add_tasks(session, plan.add, places=places)
-    sync.update_tasks(session, [*plan.update, *plan.restore], places=places)
-    sync.forget_leases(session, restored)
-    sync.archive_tasks(session, plan.archive, now=now)
-    sync.change_groups(session, wanted.groups, now=now)
+def _is_applied(session: Session, entries: dict[str, str], *, now: datetime) -> bool:
+    """Whether the config is in force already; costs nothing of the size of the fleet."""
+    cache = sync.get_config_cache(session)
+    if any(cache.get(name) != value for name, value in entries.items()):
+        return False
+    # Its moment tells running servers to read the file anew: what is not about
+    # tasks may have changed.
+    sync.set_config_cache(session, entries, now=now)
+    return True
+
+
+def _apply(session: Session, *, now: datetime, allow_mass_removal: bool) -> Counts:
+    """Turn the tasks that are there into the staged ones."""
+    found = sync.find_changes(session)
+    if not allow_mass_removal and found.archived > MASS_REMOVAL_COUNT:
+        present = sync.count_active_tasks(session)
+        if is_mass_removal(found.archived, present):
+            raise MassRemovalRefused(found.archived, present)
+    sync.lock_changing_tasks(session)
+    sync.change_websites(session, now=now)
+    sync.add_groups(session, now=now)
+    added = sync.add_tasks(session)
+    sync.update_tasks(session)
+    sync.archive_tasks(session, now=now)
+    sync.change_groups(session, now=now)
     return Counts(
-        deleted=len(plan.archive),
-        added=len(plan.add) + len(plan.restore),
-        updated=len(plan.update),
+        deleted=found.archived, added=added + found.restored, updated=found.updated
     )
