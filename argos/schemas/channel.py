@@ -1,16 +1,27 @@
 """The settings of the channels."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
-from argos.schemas.fields import Email, HttpURL, Secret, Text
+from argos.schemas.fields import Email, HttpURL, Secret, SecretURL, Text, Token
 
 
 class Section(BaseModel):
     """A part of the config; it never changes, and an error never shows its values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Language(StrEnum):
+    """The language of notices."""
+
+    EN = "en"
+    """English."""
+    FR = "fr"
+    """French."""
 
 
 class MailAuth(Section):
@@ -31,6 +42,8 @@ class MailSettings(Section):
     starttls: StrictBool = False
     auth: MailAuth | None = None
     addresses: tuple[Email, ...]
+    language: Language | None = None
+    """None: that of `general.language`."""
 
 
 class GotifySettings(Section):
@@ -38,3 +51,86 @@ class GotifySettings(Section):
 
     url: HttpURL
     tokens: tuple[Secret, ...]
+    language: Language | None = None
+
+
+class MailChannelSettings(MailSettings):
+    """A channel with a name that sends mails."""
+
+    type: Literal["mail"] = "mail"
+
+
+class GotifyChannelSettings(GotifySettings):
+    """A channel with a name that posts to a Gotify server."""
+
+    type: Literal["gotify"] = "gotify"
+
+
+class AppriseChannelSettings(Section):
+    """A channel with a name that reaches what Apprise can reach."""
+
+    type: Literal["apprise"] = "apprise"
+    urls: tuple[Secret, ...]
+    language: Language | None = None
+
+
+class WebhookFormat(StrEnum):
+    """What a webhook is sent."""
+
+    ARGOS = "argos"
+    """The documents whose schema `argos channel schema` prints."""
+    ALERTMANAGER = "alertmanager"
+    """What Prometheus' Alertmanager posts, in its version 4."""
+
+
+def _check_headers(headers: Mapping[str, Secret]) -> Mapping[str, Secret]:
+    for name, value in headers.items():
+        text = value.get_secret_value()
+        if not name.isascii() or not text.isprintable() or ":" in name:
+            raise ValueError(
+                f"must not hold line breaks and the like, as '{name}' does"
+            )
+    return headers
+
+
+class WebhookChannelSettings(Section):
+    """A channel with a name that posts signed JSON to a program."""
+
+    type: Literal["webhook"] = "webhook"
+    url: SecretURL
+    secret: Secret | None = None
+    """Signs what is posted; None: it is not signed."""
+    format: WebhookFormat = WebhookFormat.ARGOS
+    headers: Annotated[Mapping[str, Secret], AfterValidator(_check_headers)] = Field(
+        default_factory=dict
+    )
+    language: Language | None = None
+
+
+class NtfyChannelSettings(Section):
+    """A channel with a name that publishes to a topic of an ntfy server."""
+
+    type: Literal["ntfy"] = "ntfy"
+    url: HttpURL = "https://ntfy.sh/"
+    topic: Token
+    """Who knows it may read along: it is a secret on public servers."""
+    token: Secret | None = None
+    language: Language | None = None
+
+
+ChannelSettings: TypeAlias = (
+    MailChannelSettings
+    | GotifyChannelSettings
+    | AppriseChannelSettings
+    | WebhookChannelSettings
+    | NtfyChannelSettings
+)
+
+CHANNEL_MODELS: Mapping[str, type[ChannelSettings]] = {
+    "mail": MailChannelSettings,
+    "gotify": GotifyChannelSettings,
+    "apprise": AppriseChannelSettings,
+    "webhook": WebhookChannelSettings,
+    "ntfy": NtfyChannelSettings,
+}
+"""The settings of each type of channel."""

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field
 
 from argos.core.probe import DEFAULT_TIMEOUT
 from argos.core.severity import Severity
-from argos.schemas.channel import GotifySettings, MailSettings, Section
+from argos.schemas.channel import GotifySettings, Language, MailSettings, Section
+from argos.schemas.channels import Channels
 from argos.schemas.duration import Duration, OptionalDuration, Timeout
 from argos.schemas.fields import BaseURL, DatabaseURL, RootPath, Secret, Text, at_least
 from argos.schemas.node import BrokenNode, ListNode, MappingNode, Node, ScalarNode
@@ -72,6 +73,8 @@ class Alerts(Section):
     unknown: Recipients
     no_agent: Recipients
     """Who hears that no agent has been seen for a while."""
+    undelivered: Recipients = ("local",)
+    """Who hears that a notice to somebody else was given up."""
 
     @property
     def by_severity(self) -> Mapping[Severity, tuple[str, ...]]:
@@ -101,6 +104,10 @@ class General(Section):
     base_url: BaseURL | None = None
     """Where users reach Argos, without a slash at the end; for links in notices."""
     alerts: Alerts
+    language: Language = Language.EN
+    """Of notices; a channel may have another."""
+    channels: Channels = Field(default_factory=dict)
+    """Channels with names, which are recipients."""
     mail: MailSettings | None = None
     gotify: Annotated[
         tuple[GotifySettings, ...] | None, AfterValidator(lambda found: found or None)
@@ -153,10 +160,13 @@ def _known_recipients(general: MappingNode) -> frozenset[str] | None:
     known = {"local"}
     known.update(name for name in ("mail", "gotify") if _is_filled(general.get(name)))
     groups = general.get("apprise")
-    if isinstance(groups, BrokenNode):
+    channels = general.get("channels")
+    if isinstance(groups, BrokenNode) or isinstance(channels, BrokenNode):
         return None
     if isinstance(groups, MappingNode):
         known.update(f"apprise:{key.value}" for key in groups.keys)
+    if isinstance(channels, MappingNode):
+        known.update(str(key.value) for key in channels.keys)
     return frozenset(known)
 
 

@@ -27,6 +27,7 @@ _DRIVERS = {
     "sqlite": {None, "pysqlite"},
     "postgresql": {None, "psycopg", "psycopg2"},
 }
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _http_url = TypeAdapter(HttpUrl)
 _whole_number = TypeAdapter(int)
 
@@ -60,6 +61,20 @@ def _check_database_url(url: SecretStr) -> SecretStr:
             "postgresql"
         )
     return url
+
+
+def _check_secret_url(url: SecretStr) -> SecretStr:
+    """An http or https URL that must not be shown: tokens stand in it."""
+    try:
+        return SecretStr(normalise_url(url.get_secret_value()))
+    except ValidationError as error:
+        raise ValueError("must be an http or https URL") from error
+
+
+def _check_token(text: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(text.get_secret_value()):
+        raise ValueError("must hold letters, digits, - and _ only, at most 64")
+    return text
 
 
 def _drop_trailing_slash(text: str) -> str:
@@ -117,3 +132,8 @@ Secret = Annotated[SecretStr, ReadBy(_read_secret)]
 DatabaseURL = Annotated[
     SecretStr, AfterValidator(_check_database_url), ReadBy(_read_database_url)
 ]
+SecretURL = Annotated[
+    SecretStr, AfterValidator(_check_secret_url), ReadBy(_read_secret)
+]
+Token = Annotated[SecretStr, AfterValidator(_check_token), ReadBy(_read_secret)]
+"""A word for a URL's path that only some may know."""

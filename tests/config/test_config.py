@@ -48,6 +48,16 @@ base-url-is-a-number 4:13: `base_url` must be an address such as https://example
 base-url-of-another-scheme 4:13: `base_url` must begin with http:// or https://, not 'ftp://argos.example.org'.
 base-url-without-scheme 4:13: `base_url` must be an address such as https://example.org/, not 'argos.example.org'.
 binary-that-is-no-text 2:6: '/w==' is no usable binary; a text needs quotes.
+channel-header-with-line-break 5:65: `headers` must not hold line breaks and the like, as 'X-Token' does.
+channel-incomplete 5:11: `urls` is missing here.
+channel-is-a-text 5:11: `team` must be a mapping (lines with `key: value`).
+channel-name-taken 5:5: `mail` is a recipient of its own already; give this channel another name, such as `mail-team`.
+channel-name-with-capitals 5:5: The name of a channel must have small letters, digits, - and _, at most 40, not 'Team Night'.
+channel-type-missing 5:11: `type` is missing here; it is one of `mail`, `gotify`, `apprise`, `webhook`, `ntfy`.
+channel-type-mistyped 5:18: `type` must be one of `mail`, `gotify`, `apprise`, `webhook`, `ntfy`, not 'webhok'; did you mean `webhook`?
+channel-topic-unusable 5:31: `topic` must hold letters, digits, - and _ only, at most 64.
+channel-url-unusable 5:32: `url` must be an http or https URL.
+channels-is-a-list 4:13: `channels` must be a mapping (lines with `key: value`).
 check-is-a-text 7:13: An entry of `checks` must be a check with its value, such as `status-is: 200`.
 check-is-empty 7:13: An entry of `checks` must be a check with its value, such as `status-is: 200`.
 check-mistyped 7:13: There is no check 'staus-is'; did you mean `status-is`?
@@ -119,6 +129,7 @@ ipv4-perhaps 4:9: `ipv4` must be yes or no, not 'perhaps'.
 key-with-unknown-tag 2:3: Argos does not know the tag `!nope`.
 ldap-incomplete 4:9: `user_attr` is missing here.
 ldap-incomplete 4:9: `user_tree` is missing here.
+language-unknown 4:13: `language` must be `en` or `fr`, not 'de'.
 list-as-key 2:3: A list or a mapping cannot be a key.
 lock-half-a-second 4:21: `max_lock_seconds` must be a whole number, not 100.5.
 lock-is-null 4:21: `max_lock_seconds` must be a whole number, not nothing.

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from argos.core.severity import Severity
 from argos.schemas import Config, Website, WebsiteCheck, WebsitePath
+from argos.schemas.channel import NtfyChannelSettings, WebhookChannelSettings
 from argos.server.settings import read_config
 
 FOLDER = Path(__file__).parent / "good"
@@ -17,8 +18,10 @@ ENVIRON = {
     "COOKIE_SECRET": "a secret of the tests",
     "DATABASE_PASSWORD": "p%40ss",
     "GOTIFY_TOKEN": "a token of Gotify",
+    "HOOK_URL": "https://user:password@Hooks.example.org?key=5",
     "LDAP_PASSWORD": "a password of LDAP",
     "MAIL_PASSWORD": "a password of the mail server",
+    "TOPIC": "argos-7f3a",
 }
 MINUTE = timedelta(minutes=1)
 
@@ -58,6 +61,26 @@ def test_the_general_section_of_the_ancestor_keeps_its_meaning():
     assert general.root_path == "/argos"
     assert general.timeout == timedelta(seconds=30)
     assert general.base_url is None
+
+
+def test_channels_with_names_are_recipients():
+    general = _read("additions").general
+
+    hook = general.channels["tickets"]
+    assert isinstance(hook, WebhookChannelSettings)
+    assert hook.url == SecretStr("https://user:password@hooks.example.org/?key=5")
+    assert hook.format == "alertmanager"
+    assert hook.headers["Authorization"] == SecretStr("Bearer a token of Gotify")
+    assert general.channels["pocket"] == NtfyChannelSettings(
+        topic=SecretStr("argos-7f3a"), token=SecretStr("a token of Gotify")
+    )
+    assert general.channels["chat"].type == "apprise"
+    assert [one.language for one in general.channels.values()][:2] == ["en", None]
+    assert (general.alerts.no_agent, general.alerts.undelivered) == (
+        ("night",),
+        ("pocket",),
+    )
+    assert general.language == "fr"
 
 
 def test_the_channels_of_the_ancestor_keep_their_meaning():

@@ -8,7 +8,13 @@ lies beside them in `Schedule`, one narrow row per task group; `Task.next_run`,
 
 from argos.server.models.access import LoginBucket, LoginSession, User
 from argos.server.models.base import Base
-from argos.server.models.incident import Delivery, DeliveryState, Event, Incident
+from argos.server.models.incident import (
+    Delivery,
+    DeliveryState,
+    DeliveryTarget,
+    Event,
+    Incident,
+)
 from argos.server.models.system import Agent, ConfigCache, Duty, Job, JobKind
 from argos.server.models.task import Method, Result, Schedule, Task, Website
 
@@ -18,6 +24,7 @@ __all__ = [
     "ConfigCache",
     "Delivery",
     "DeliveryState",
+    "DeliveryTarget",
     "Duty",
     "Event",
     "Incident",

@@ -110,16 +110,62 @@ class Delivery(Base):
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None]
     message_id: Mapped[str] = mapped_column(unique=True)
-    """The same at every attempt, so that a receiver can drop a repeat."""
+    """Names it for ever; the same event and recipient give the same."""
+    batch_id: Mapped[str | None]
+    """The message that carries it, alone or with others, once that is decided.
+
+    The same at every attempt, so that a receiver can drop a repeat.
+    """
+    dropped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When somebody took it off the list of those that were given up."""
 
     event: Mapped[Event | None] = relationship(back_populates="deliveries")
 
-    # claim_deliveries takes the waiting rows in this order.
     __table_args__ = (
+        # list_due_recipients
         Index(
             "ix_deliveries_waiting",
             "due_at",
             postgresql_where=text("state = 'waiting'"),
             sqlite_where=text("state = 'waiting'"),
         ),
+        # list_pending
+        Index(
+            "ix_deliveries_recipient_waiting",
+            "recipient",
+            "id",
+            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("state = 'waiting'"),
+        ),
+        # claim_batch, finish_batch
+        Index("ix_deliveries_batch_id", "batch_id"),
+        # The list of those that were given up.
+        Index(
+            "ix_deliveries_dead",
+            "id",
+            postgresql_where=text("state = 'dead'"),
+            sqlite_where=text("state = 'dead'"),
+        ),
     )
+
+
+class DeliveryTarget(Base):
+    """What is remembered of a recipient from one message to the next."""
+
+    __tablename__ = "delivery_targets"
+
+    recipient: Mapped[str] = mapped_column(primary_key=True)
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Nothing is sent before: more may come to be told together, or it fails."""
+    flushed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When it was last decided what goes into messages."""
+    streak: Mapped[int] = mapped_column(default=0)
+    """How many messages there were since it was last quiet."""
+    was_digest: Mapped[bool] = mapped_column(default=False)
+    failures: Mapped[int] = mapped_column(default=0)
+    """How many attempts in a row failed."""
+    failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None]
+    is_given_up: Mapped[bool] = mapped_column(default=False)
+    """Others know that it cannot be reached; until it can be again."""
