@@ -160,9 +160,9 @@ class Expansion:
         """Let a group run as often, and take as long, as the most demanding task."""
         key, frequency = task.attributes.group_key, task.attributes.frequency
         pool = required_pool(task.check, task.ip_version)
-        present = self.groups.get(key)
-        if present is None:
-            self.groups[key] = WantedGroup(key, pool, frequency, timeout_s)
+        group = WantedGroup(key, pool, frequency, timeout_s)
+        present = self.groups.setdefault(key, group)
+        if present == group:
             return
         self.groups[key] = WantedGroup(
             key,

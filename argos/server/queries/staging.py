@@ -5,14 +5,13 @@ columns follow the fields of the records of `plan` and have the types of the tab
 they lead to, so that a new attribute needs nothing here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Column,
-    Enum,
     Index,
     MetaData,
     String,
@@ -52,6 +51,7 @@ IDENTITY = WantedTask._fields[: WantedTask._fields.index("attributes")]
 """The columns of a task that never change."""
 ATTRIBUTES = tuple(name for name in TaskAttributes._fields if name != "group_key")
 """Those that may; the task's group is one more, by its key."""
+_IP_VERSION = IDENTITY.index("ip_version")
 
 wanted_websites = _staged("wanted_websites", Website, WantedWebsite._fields)
 wanted_groups = _staged("wanted_groups", Schedule, [*WantedGroup._fields, "shard"])
@@ -90,44 +90,31 @@ def stage(session: Session, expansion: Expansion) -> None:
 
 def _task_rows(tasks: Iterable[WantedTask]) -> Iterator[tuple[Any, ...]]:
     assert TaskAttributes._fields[-1] == "group_key", "the last column, there as here"
-    return ((place, *task[:-1], *task.attributes) for place, task in enumerate(tasks))
+    for place, task in enumerate(tasks):
+        *identity, attributes = task
+        # PostgreSQL's driver writes an enum's name where its value belongs.
+        identity[_IP_VERSION] = task.ip_version.value
+        yield (place, *identity, *attributes)
 
 
 def _website_rows(websites: Iterable[WantedWebsite]) -> Iterator[tuple[Any, ...]]:
-    return ((place, *site) for place, site in enumerate(websites))
+    for place, site in enumerate(websites):
+        tags = json.dumps(site.tags) if site.tags else None
+        yield (place, *site._replace(tags=tags))  # type: ignore[arg-type]  # as it is stored
 
 
 def _group_rows(groups: Iterable[WantedGroup]) -> Iterator[tuple[Any, ...]]:
     return ((place, *group, shard(group.key)) for place, group in enumerate(groups))
 
 
-def _fill(session: Session, table: Table, rows: Iterator[tuple[Any, ...]]) -> None:
+def _fill(session: Session, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
     """Copy rows in as they come, past the ORM and past a list of them."""
     cursor: Any = session.connection().connection.cursor()
     if is_sqlite(session):
         marks = ", ".join("?" * len(table.c))
-        statement = f"INSERT INTO {table.name} VALUES ({marks})"  # noqa: S608  # a name of ours
-        cursor.executemany(statement, _bound(session, table, rows))
+        cursor.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608  # a name of ours
         return
     names = ", ".join(f'"{column.name}"' for column in table.c)
     with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
-        for row in _bound(session, table, rows):
+        for row in rows:
             copy.write_row(row)
-
-
-def _bound(
-    session: Session, table: Table, rows: Iterable[tuple[Any, ...]]
-) -> Iterator[Sequence[Any]]:
-    """Rows as the driver takes them: the value of an enum, JSON as a text."""
-    dialect = session.get_bind().dialect
-    processors = {
-        place: bind
-        for place, column in enumerate(table.c)
-        if isinstance(column.type, Enum | JSON)
-        and (bind := column.type.dialect_impl(dialect).bind_processor(dialect))
-    }
-    for row in rows:
-        values = list(row)
-        for place, bind in processors.items():
-            values[place] = bind(values[place])
-        yield values
