@@ -21,7 +21,6 @@ IPV6_CAPABILITY = "ipv6"
 MAX_LEASE_GROUPS = 500
 MAX_REPORT_RESULTS = 500
 MAX_WAIT_S = 60
-MAX_AHEAD_S = 5
 MAX_REPORT_BYTES = 8 * 1024 * 1024
 MAX_CONTEXT_BYTES = 64 * 1024
 
@@ -61,8 +60,6 @@ class Task(BaseModel):
     """Ours: the server's clock at the lease, UTC; to be sent back with the result."""
     timeout_s: float | None = None
     """Ours: the total deadline of the probe, in seconds."""
-    due_in_s: float = 0.0
-    """Ours: how long after the lease the probe is due; not 0 only if asked `ahead`."""
 
 
 class PhaseTimings(BaseModel):

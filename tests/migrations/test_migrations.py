@@ -9,11 +9,22 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
+from argos.core.rollup import Kind, hours_of_day
+from argos.core.schedule import EPOCH
 from argos.core.severity import Severity, Status
 from argos.errors import DatabaseUnreachable, WrongRevision
 from argos.server.database import Database
 from argos.server.migrations import revision, runner
-from argos.server.models import Base, ConfigCache, Incident, Result, Task, User, Website
+from argos.server.models import (
+    Base,
+    ConfigCache,
+    Incident,
+    Result,
+    Task,
+    TaskDay,
+    User,
+    Website,
+)
 
 LEGACY = revision.LEGACY_HEAD
 
@@ -118,6 +129,10 @@ def test_a_database_of_0_10_3_keeps_its_rows_and_gains_a_queue(database):
         assert (result.status, result.severity) == (Status.FAILURE, Severity.CRITICAL)
         assert result.context == {"expected": 200, "retrieved": 500}
         assert result.submitted_at == ran.completed_at
+        day = session.scalars(select(TaskDay)).one()
+        assert (day.task_id, day.day) == (1, (ran.completed_at - EPOCH).days)
+        assert (day.ok, day.critical, day.maintenance) == (0, 1, 0)
+        assert hours_of_day(day.hours, base=len(Kind)) == {10: {Kind.CRITICAL: 1}}
         ada = session.get_one(User, "ada")
         assert ada.created_at == datetime(2025, 12, 31, 23, tzinfo=UTC)
 

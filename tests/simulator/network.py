@@ -60,7 +60,8 @@ class SimulatedServer:
             answer = leasing.lease(
                 self._database,
                 agent=agent,
-                wish=leasing.LeaseWish(request.limit, request.capabilities),
+                capabilities=request.capabilities,
+                limit=request.limit,
                 config=self._config,
                 now=now,
             )

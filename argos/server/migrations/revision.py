@@ -10,7 +10,12 @@ from argos.server.database import Database
 
 LEGACY_HEAD = "f0b3ce75afa4"
 """The newest schema of 0.10.3."""
-REVISIONS = (LEGACY_HEAD, "20261123_foundation", "20261125_delivery")
+REVISIONS = (
+    LEGACY_HEAD,
+    "20261123_foundation",
+    "20261125_delivery",
+    "20261125_rollups",
+)
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 
 

@@ -15,6 +15,7 @@ from argos.server.models.incident import (
     Event,
     Incident,
 )
+from argos.server.models.rollup import Gap, GroupDay, TaskDay
 from argos.server.models.system import Agent, ConfigCache, Duty, Job, JobKind
 from argos.server.models.task import Method, Result, Schedule, Task, Website
 
@@ -27,6 +28,8 @@ __all__ = [
     "DeliveryTarget",
     "Duty",
     "Event",
+    "Gap",
+    "GroupDay",
     "Incident",
     "Job",
     "JobKind",
@@ -36,6 +39,7 @@ __all__ = [
     "Result",
     "Schedule",
     "Task",
+    "TaskDay",
     "User",
     "Website",
 ]

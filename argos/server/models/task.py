@@ -96,6 +96,10 @@ class Schedule(Base):
     )
     """Leases in a row that ended without a report; from the third on they last longer,
     so that a group that kills its agents cannot delay the others."""
+    open_hour: Mapped[int | None] = mapped_column(Integer)
+    """The hour since 1970 of which response times are being counted."""
+    open_latencies: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Their tally (see `argos.core.rollup`); closed hours stand in `group_days`."""
 
     # lease_tasks walks one (pool, shard) from the earliest due row on.
     __table_args__ = (
@@ -165,6 +169,10 @@ class Task(Base):
     )
     """The fence of the last run that moved the state: each run moves it once."""
     event_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    open_hour: Mapped[int | None] = mapped_column(Integer)
+    """The hour since 1970 of which results are being counted."""
+    open_counts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Their tally (see `argos.core.rollup`); closed hours stand in `task_days`."""
 
     schedule: Mapped[Schedule | None] = relationship(lazy="joined")
     website: Mapped[Website | None] = relationship()
@@ -312,6 +320,10 @@ class Result(Base):
         Boolean, default=False, server_default=false()
     )
     """Stored and counted, but came after its lease had gone to another run."""
+    in_maintenance: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=false()
+    )
+    """Measured inside a maintenance window: counted as that and as nothing else."""
     dns_us: Mapped[int | None]
     connect_us: Mapped[int | None]
     tls_us: Mapped[int | None]

@@ -3,10 +3,21 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    LargeBinary,
+    any_,
+    bindparam,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from argos.server.columns import to_epoch_us
@@ -23,6 +34,16 @@ def id_in(session: Session, column: Any, ids: Collection[int]) -> ColumnElement[
         rows = func.json_each(json.dumps(list(ids))).table_valued("value")
         return column.in_(select(rows.c.value))  # type: ignore[no-any-return]  # as below
     array = bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True)
+    return column == any_(array)  # type: ignore[no-any-return]  # column may be any
+
+
+def key_in(
+    session: Session, column: Any, keys: Collection[bytes]
+) -> ColumnElement[bool]:
+    """`column IN keys`, likewise; SQLite has no arrays of bytes."""
+    if is_sqlite(session):
+        return column.in_(keys)  # type: ignore[no-any-return]  # as below
+    array = bindparam(None, list(keys), type_=ARRAY(LargeBinary), unique=True)
     return column == any_(array)  # type: ignore[no-any-return]  # column may be any
 
 
@@ -47,7 +68,8 @@ class RowSource:
         arrays = ", ".join(
             f"CAST(:{name} AS {kind}[])" for name, kind in self.columns.items()
         )
-        return f"unnest({arrays}) AS u({', '.join(self.columns)})"
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        return f"unnest({arrays}) AS u({names})"
 
     def parameters(
         self, session: Session, rows: Sequence[Sequence[Any]]
@@ -58,3 +80,37 @@ class RowSource:
             return {"rows": json.dumps(rows, default=encode)}
         columns = zip(*rows, strict=True)
         return dict(zip(self.columns, map(list, columns), strict=True))
+
+    def write(
+        self, session: Session, template: str, rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Run a writing statement, in which `{rows}` is the FROM item, for some rows.
+
+        On SQLite row by row: there is no network between, and bytes fit in no JSON.
+        """
+        if not rows:
+            return
+        if not is_sqlite(session):
+            statement = text(template.format(rows=self.sql(session)))
+            session.execute(statement, self.parameters(session, rows))
+            return
+        marks = ", ".join(f'? AS "{name}"' for name in self.columns)
+        connection = session.connection()
+        connection.exec_driver_sql(
+            template.format(rows=f"(SELECT {marks}) AS u"), self._native(rows)
+        )
+
+    def _native(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The rows as SQLite's driver takes them: moments are numbers."""
+        encode = lru_cache(maxsize=None)(_native_moment)
+        columns = [
+            map(encode, values) if kind == "timestamptz" else values
+            for kind, values in zip(
+                self.columns.values(), zip(*rows, strict=True), strict=True
+            )
+        ]
+        return list(zip(*columns, strict=True))
+
+
+def _native_moment(moment: datetime | None) -> int | None:
+    return None if moment is None else to_epoch_us(moment)

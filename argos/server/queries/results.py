@@ -35,6 +35,8 @@ class TaskRow(NamedTuple):
     told_severity: Severity
     applied_lease_no: int
     event_count: int
+    open_hour: int | None
+    open_counts: bytes | None
 
 
 class ScheduleRow(NamedTuple):
@@ -48,6 +50,8 @@ class ScheduleRow(NamedTuple):
     leased_by: str | None
     leased_at: datetime | None
     missed_runs: int
+    open_hour: int | None
+    open_latencies: bytes | None
 
 
 class NewResult(NamedTuple):
@@ -63,6 +67,8 @@ class NewResult(NamedTuple):
     context: str
     """JSON text, without NUL and lone surrogates."""
     is_late: bool
+    in_maintenance: bool = False
+    """Whoever plans maintenance sets it; the rollups count it apart."""
     dns_us: int | None = None
     connect_us: int | None = None
     tls_us: int | None = None
@@ -86,6 +92,8 @@ class TaskMove(NamedTuple):
     already_retried: bool
     applied_lease_no: int
     event_count: int
+    open_hour: int | None = None
+    open_counts: bytes | None = None
 
 
 class ScheduleMove(NamedTuple):
@@ -94,6 +102,17 @@ class ScheduleMove(NamedTuple):
     id: int
     next_run: datetime
     missed_runs: int
+    open_hour: int | None = None
+    open_latencies: bytes | None = None
+
+
+class Stored(NamedTuple):
+    """What became of results that were to be stored."""
+
+    ids: dict["ResultKey", int]
+    """By key, also of those that were there."""
+    new: Collection["ResultKey"]
+    """The keys of those that were not there."""
 
 
 # The tables' own columns: those of the classes go through the object-relational
@@ -111,6 +130,7 @@ _NEW_RESULTS = RowSource({
     "severity": "severity",
     "context": "jsonb",
     "is_late": "boolean",
+    "in_maintenance": "boolean",
     **_TIMINGS,
 })
 _TASK_MOVES = RowSource({
@@ -125,11 +145,15 @@ _TASK_MOVES = RowSource({
     "already_retried": "boolean",
     "applied_lease_no": "integer",
     "event_count": "integer",
+    "open_hour": "integer",
+    "open_counts": "bytea",
 })
 _SCHEDULE_MOVES = RowSource({
     "id": "bigint",
     "next_run": "timestamptz",
     "missed_runs": "integer",
+    "open_hour": "integer",
+    "open_latencies": "bytea",
 })
 _RESULT_KEYS = RowSource({"task_id": "bigint", "submitted_at": "timestamptz"})
 
@@ -151,13 +175,15 @@ UPDATE tasks SET
   last_status = u.last_status, contiguous_failures = u.contiguous_failures,
   failing_since = u.failing_since, told_severity = u.told_severity,
   already_retried = u.already_retried, applied_lease_no = u.applied_lease_no,
-  event_count = u.event_count
+  event_count = u.event_count,
+  open_hour = u.open_hour, open_counts = u.open_counts
 FROM {rows} WHERE tasks.id = u.id
 """
 _MOVE_SCHEDULES = """
 UPDATE schedule SET
   next_run = u.next_run, due_at = u.next_run, leased_at = NULL, expired_leases = 0,
-  missed_runs = u.missed_runs
+  missed_runs = u.missed_runs,
+  open_hour = u.open_hour, open_latencies = u.open_latencies
 FROM {rows} WHERE schedule.id = u.id
 """
 
@@ -191,37 +217,28 @@ def lock_schedules(session: Session, *, ids: Collection[int]) -> dict[int, Sched
     return {row[0]: ScheduleRow._make(row) for row in rows}
 
 
-def add_results(
-    session: Session, *, results: Sequence[NewResult]
-) -> dict[ResultKey, int]:
-    """Store results, each once; return the ids by key, also of those that were there."""
+def add_results(session: Session, *, results: Sequence[NewResult]) -> Stored:
+    """Store results, each once."""
     found = _result_ids(session, _ADD_RESULTS, _NEW_RESULTS, results)
     missing = {
         key: None
         for result in results
         if (key := ResultKey(result.task_id, result.submitted_at)) not in found
     }
-    if missing:
-        found |= _result_ids(session, _FIND_RESULTS, _RESULT_KEYS, list(missing))
-    return found
+    if not missing:
+        return Stored(found, found.keys())
+    present = _result_ids(session, _FIND_RESULTS, _RESULT_KEYS, list(missing))
+    return Stored(found | present, found.keys())
 
 
 def move_tasks(session: Session, *, moves: Sequence[TaskMove]) -> None:
     """Write what results made of their tasks."""
-    _execute(session, _MOVE_TASKS, _TASK_MOVES, moves)
+    _TASK_MOVES.write(session, _MOVE_TASKS, moves)
 
 
 def move_schedules(session: Session, *, moves: Sequence[ScheduleMove]) -> None:
     """End the leases of finished runs, and plan the next ones."""
-    _execute(session, _MOVE_SCHEDULES, _SCHEDULE_MOVES, moves)
-
-
-def _execute(
-    session: Session, template: str, source: RowSource, rows: Sequence[tuple[Any, ...]]
-) -> None:
-    if rows:
-        statement = text(template.format(rows=source.sql(session)))
-        session.execute(statement, source.parameters(session, rows))
+    _SCHEDULE_MOVES.write(session, _MOVE_SCHEDULES, moves)
 
 
 def _result_ids(

@@ -30,6 +30,7 @@ from argos.core.severity import Severity
 from argos.server.models import ConfigCache, Incident, Task
 from argos.server.plan import WantedGroup, WantedWebsite
 from argos.server.queries.bulk import is_sqlite
+from argos.server.queries.counting import keep_open_latencies
 from argos.server.queries.staging import (
     ATTRIBUTES,
     IDENTITY,
@@ -217,6 +218,7 @@ def change_groups(session: Session, *, now: datetime) -> None:
     )
     is_idle = ~select(_tasks.c.id).where(_tasks.c.group_id == _schedule.c.id).exists()
     _lock(session, _schedule, is_idle)
+    keep_open_latencies(session, is_idle)
     session.execute(delete(_schedule).where(is_idle))
 
 

@@ -24,6 +24,7 @@ from argos.server.queries import (
 )
 from argos.server.queries.deliveries import NewDelivery
 from argos.server.queries.results import NewResult
+from argos.server.services.counting import Counting
 from argos.server.services.notice import encode_notice, format_moment
 from argos.server.services.silence import Finding, Silence, look
 from argos.server.services.upkeep import Duty, Work
@@ -145,22 +146,22 @@ def show_stalls(work: Work) -> None:
     """Show tasks as unknown whose runs end without a report again and again."""
     with work.transaction() as session:
         ids = queries.lock_stalled_tasks(session, count=CHUNK_ROWS)
-        results.add_results(
-            session,
-            results=[
-                NewResult(
-                    task_id=id_,
-                    agent_id=None,
-                    submitted_at=work.now,
-                    received_at=work.now,
-                    status=Status.ERROR,
-                    severity=Severity.UNKNOWN,
-                    context=json.dumps({"error_message": STALLED}),
-                    is_late=False,
-                )
-                for id_ in ids
-            ],
-        )
+        rows = [
+            NewResult(
+                task_id=id_,
+                agent_id=None,
+                submitted_at=work.now,
+                received_at=work.now,
+                status=Status.ERROR,
+                severity=Severity.UNKNOWN,
+                context=json.dumps({"error_message": STALLED}),
+                is_late=False,
+            )
+            for id_ in ids
+        ]
+        counting = Counting()
+        counting.count(rows, results.add_results(session, results=rows).new)
+        counting.write_closed(session)
         queries.mark_unmeasured(session, ids=ids, now=work.now)
     if ids:
         log.error("%s tasks show no result: %s", len(ids), STALLED)

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from argos.checks import get_registered_check
 from argos.checks.base import FinalizeRules, finalize_by_status
 from argos.core.incident import Outcome, Step, TaskState, advance
-from argos.core.schedule import missed_runs, next_run
+from argos.core.schedule import effective_period, missed_runs, next_run
 from argos.core.severity import Severity, Status
 from argos.errors import CheckNotFound
 from argos.protocol import MAX_REPORT_RESULTS, AgentResult, Refusal, ReportAnswer
 from argos.schemas import Config
 from argos.server.database import Database, Session
 from argos.server.queries import results as queries
+from argos.server.queries.counting import NewGap, add_gaps
 from argos.server.queries.results import (
     NewResult,
     ResultKey,
@@ -27,6 +28,7 @@ from argos.server.queries.results import (
     TaskMove,
     TaskRow,
 )
+from argos.server.services.counting import Counting
 from argos.server.services.publish import Change, publish
 from argos.server.services.report import ReadItem, read_items
 
@@ -93,11 +95,20 @@ class Batch:
                 self._take_item(item, rules)
             except _Refused as refusal:
                 self._refuse(item, str(refusal))
-        self._ids = queries.add_results(session, results=self._results)
-        queries.move_tasks(session, moves=self._moves)
-        queries.move_schedules(
-            session, moves=[run.end() for run in self._runs.values()]
+        stored = queries.add_results(session, results=self._results)
+        self._ids = stored.ids
+        counting = Counting(
+            self._moves,
+            [run.end() for run in self._runs.values()],
+            self._tasks,
+            self._schedules,
         )
+        counting.count(self._results, stored.new)
+        queries.move_tasks(session, moves=counting.task_moves())
+        queries.move_schedules(session, moves=counting.schedule_moves())
+        counting.write_closed(session)
+        gaps = [run.gap() for run in self._runs.values()]
+        add_gaps(session, gaps=[gap for gap in gaps if gap])
         publish(session, changes=self._changes, config=self.config, now=self.now)
 
     def result_ids(self) -> list[int]:
@@ -243,6 +254,8 @@ class _Run:
     ended_at: datetime | None = None
     recheck_delay: float | None = None
     """Minutes; the shortest of the tasks that are not ok."""
+    missed: int = 0
+    """Runs that were planned before this one and never took place."""
 
     def add(self, move: TaskMove, *, recheck_delay: float | None) -> None:
         self.ended_at = max(self.ended_at or move.completed_at, move.completed_at)
@@ -253,26 +266,30 @@ class _Run:
     def end(self) -> ScheduleMove:
         schedule = self.schedule
         frequency = timedelta(minutes=schedule.frequency)
-        ended_at = self.ended_at
-        assert ended_at is not None
-        if schedule.leased_at is not None:
-            # However early a clock may call it: the run that was planned is over.
-            ended_at = max(ended_at, schedule.next_run or ended_at)
+        assert self.ended_at is not None
         upcoming = next_run(
-            ended_at,
+            self.ended_at,
             frequency=frequency,
             key=schedule.key,
             recheck_delay=None
             if self.recheck_delay is None
             else timedelta(minutes=self.recheck_delay),
         )
-        missed = schedule.missed_runs
         if schedule.leased_at is None:
             # Another part of this run came before, and planned the next one.
             upcoming = min(upcoming, schedule.next_run or upcoming)
         else:
-            missed += missed_runs(schedule.next_run, upcoming, frequency)
-        return ScheduleMove(schedule.id, upcoming, missed)
+            self.missed = missed_runs(schedule.next_run, upcoming, frequency)
+        return ScheduleMove(schedule.id, upcoming, schedule.missed_runs + self.missed)
+
+    def gap(self) -> NewGap | None:
+        """What was missed before this run, after it ended."""
+        planned_at = self.schedule.next_run
+        if planned_at is None or not self.missed:
+            return None
+        period = effective_period(timedelta(minutes=self.schedule.frequency))
+        end = planned_at + self.missed * period
+        return NewGap(self.schedule.key, planned_at, end, self.missed)
 
 
 def finalize_rules(config: Config) -> FinalizeRules:

@@ -1,0 +1,93 @@
+"""Count new results into the rollups, in the transaction that stores them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from argos.core.probe import is_time_trustworthy
+from argos.core.rollup import Kind, Ledger, OpenHour, hour_of, slot
+from argos.core.severity import Status
+from argos.server.database import Session
+from argos.server.queries import counting as queries
+from argos.server.queries.results import (
+    NewResult,
+    ResultKey,
+    ScheduleMove,
+    ScheduleRow,
+    TaskMove,
+    TaskRow,
+)
+
+
+@dataclass(slots=True)
+class Counting:
+    """What some results add: to the open hours of what moves, else to closed hours."""
+
+    moves: Sequence[TaskMove] = ()
+    runs: Sequence[ScheduleMove] = ()
+    tasks: Mapping[int, TaskRow] = field(default_factory=dict)
+    schedules: Mapping[int, ScheduleRow] = field(default_factory=dict)
+    _by_task: Ledger[int] = field(init=False)
+    _by_group: Ledger[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        tasks = (self.tasks[move.id] for move in self.moves)
+        self._by_task = Ledger({
+            task.id: OpenHour(task.open_hour, task.open_counts or b"") for task in tasks
+        })
+        groups = (self.schedules[run.id] for run in self.runs)
+        self._by_group = Ledger({
+            group.key: OpenHour(group.open_hour, group.open_latencies or b"")
+            for group in groups
+        })
+
+    def count(self, results: Iterable[NewResult], new: Collection[ResultKey]) -> None:
+        """Count the results that were stored just now, each once."""
+        left = set(new)
+        for result in results:
+            key = ResultKey(result.task_id, result.submitted_at)
+            if key not in left:
+                continue
+            left.remove(key)
+            hour = hour_of(result.submitted_at)
+            kind = Kind.of(result.severity, in_maintenance=result.in_maintenance)
+            self._by_task.count(result.task_id, hour, kind)
+            group = self._group_of(result.task_id)
+            if group is not None and is_answer_time(result):
+                assert result.total_us is not None
+                self._by_group.count(group.key, hour, slot(result.total_us))
+
+    def _group_of(self, task_id: int) -> ScheduleRow | None:
+        task = self.tasks.get(task_id)
+        return self.schedules.get(task.group_id or 0) if task else None
+
+    def task_moves(self) -> list[TaskMove]:
+        """The moves, with the open hours as they are now."""
+        hours = self._by_task.open
+        return [
+            move._replace(open_hour=open_.hour, open_counts=open_.tally)
+            for move in self.moves
+            for open_ in (hours[move.id],)
+        ]
+
+    def schedule_moves(self) -> list[ScheduleMove]:
+        """The moves of task groups, likewise."""
+        hours = self._by_group.open
+        return [
+            run._replace(open_hour=open_.hour, open_latencies=open_.tally)
+            for run in self.runs
+            for open_ in (hours[self.schedules[run.id].key],)
+        ]
+
+    def write_closed(self, session: Session) -> None:
+        """Add the hours that are over to their days."""
+        queries.add_task_hours(session, hours=self._by_task.closed)
+        queries.add_group_hours(session, hours=self._by_group.closed)
+
+
+def is_answer_time(result: NewResult) -> bool:
+    """Whether a result tells how long an answer took.
+
+    What broke off before an answer began tells how long something else took.
+    """
+    answered = result.first_byte_us is not None or result.status is Status.SUCCESS
+    return answered and is_time_trustworthy(result.total_us, result.timing_error_us)
