@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from argos.agent.backoff import Backoff
 from argos.agent.client import LeaseAnswer, LeaseRequest
+from argos.agent.engine.by_task import ByTask
 from argos.agent.loop import AgentLoop, LoopSettings
 from argos.agent.reporter import Reporter
 from argos.core.probe import Outcome, Probe, ProbeResponse
@@ -138,7 +139,7 @@ async def answer_200(_: Probe) -> Outcome:  # noqa: RUF029  # one of several beh
     return ProbeResponse(status_code=200)
 
 
-class MemoryEngine:
+class MemoryEngine(ByTask):
     """Answers probes by a function, and counts them."""
 
     name = "memory"
@@ -147,6 +148,7 @@ class MemoryEngine:
     def __init__(
         self, probe: Callable[[Probe], Awaitable[Outcome]] = answer_200
     ) -> None:
+        super().__init__()
         self._probe = probe
         self.running = 0
         self.most_running = 0

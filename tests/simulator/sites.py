@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from argos.agent.engine.by_task import ByTask
 from argos.core.probe import (
     FailureKind,
     Outcome,
@@ -59,13 +60,14 @@ def make_sites(
     }
 
 
-class ScriptedEngine:
+class ScriptedEngine(ByTask):
     """A probe engine whose websites are made up."""
 
     name = "scripted"
     capacity = 1_000
 
     def __init__(self, sites: Mapping[str, Site]) -> None:
+        super().__init__()
         self._sites = sites
 
     async def start(self) -> None:

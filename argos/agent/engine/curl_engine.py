@@ -7,16 +7,18 @@ clocks, and a crash of C code on a hostile answer costs the agent nothing.
 import asyncio
 import logging
 import resource
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
 import certifi
 
-from argos.agent.engine.interface import EngineSettings
-from argos.agent.engine.link import WorkerLink, start_worker
+from argos.agent.engine.interface import BreakOff, EngineSettings, WhenDone
+from argos.agent.engine.link import Run, WorkerLink, start_worker
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure
 from argos.errors import EngineError
 
@@ -51,9 +53,12 @@ class CurlEngine:
         """Workers that ended without being asked."""
         self._settings = replace(settings, ca_file=settings.ca_file or certifi.where())
         self._environment = environment
-        self._slots = asyncio.Semaphore(self.capacity)
+        self._under_way = 0
+        self._queue: deque[Run] = deque()
+        """Beyond the capacity; in the order in which they came."""
+        self._stranded: dict[Run, asyncio.TimerHandle] = {}
+        """While no worker is running: each until its patience ends."""
         self._links: list[WorkerLink] = []
-        self._has_link = asyncio.Event()
         self._is_closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,58 +81,111 @@ class CurlEngine:
         self._tasks = [asyncio.create_task(self._supervise(link)) for link in links]
         self._tasks.append(asyncio.create_task(self._watch()))
 
-    async def probe(self, probe: Probe) -> Outcome:
+    def begin(self, probe: Probe, done: WhenDone) -> BreakOff:
         """Make one probe, in the worker that has the fewest."""
-        async with self._slots:
-            for _ in range(ATTEMPTS):
-                link = await self._choose(probe.timeout.total_seconds())
-                if link is None:
-                    return self._failure(_NO_WORKER)
-                outcome = await link.run(probe)
-                if outcome is not None:
-                    return outcome
-            return self._failure(_LOST)
+        run = Run(probe, done)
+        if self._is_closing:
+            asyncio.get_running_loop().call_soon(done, self._failure(_STOPPING))
+        elif self._under_way < self.capacity:
+            self._under_way += 1
+            self._assign(run)
+        else:
+            self._queue.append(run)
+        return partial(self._break_off, run)
+
+    async def probe(self, probe: Probe) -> Outcome:
+        """Make one probe and wait for it."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        break_off = self.begin(probe, outcome.set_result)
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            break_off()
+            raise
 
     async def close(self) -> None:
         """End the workers; what they still have ends as `internal`."""
         self._is_closing = True
         links = list(self._links)
-        for link in links:
-            link.settle_all(self._failure(_STOPPING))
-        # Whoever waits for a worker is told that none will come.
-        self._has_link.set()
+        runs = [run for link in links for run in link.take_all()]
+        runs += [*self._stranded, *self._queue]
+        self._queue.clear()
+        for run in runs:
+            self._report(run, self._failure(_STOPPING))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # A task that is cancelled before its first step does not clean up.
         await asyncio.gather(*(link.close() for link in links))
 
+    def _assign(self, run: Run) -> None:
+        """Give a run to a worker, or let it wait for one."""
+        if not self._links:
+            self._stranded[run] = asyncio.get_running_loop().call_later(
+                run.probe.timeout.total_seconds(),
+                self._report,
+                run,
+                self._failure(_NO_WORKER),
+            )
+            return
+        run.attempts += 1
+        min(self._links, key=attrgetter("load")).begin(run)
+
+    def _report(self, run: Run, outcome: Outcome) -> None:
+        """End a run; its slot goes to the next one."""
+        self._let_go(run)
+        try:
+            run.done(outcome)
+        except Exception:
+            # Whoever waited for it made a mistake; others wait, too.
+            logger.exception("The outcome of a probe was not taken in")
+
+    def _break_off(self, run: Run) -> None:
+        if run.is_over:
+            return
+        if run.link is not None:
+            run.link.break_off(run)
+        self._let_go(run)
+
+    def _let_go(self, run: Run) -> None:
+        """Give back what a run has: its slot, its worker, its place in a queue."""
+        run.is_over = True
+        patience = self._stranded.pop(run, None)
+        if patience is not None:
+            patience.cancel()
+        elif run.attempts == 0:
+            return  # it is in the queue, and will be passed over
+        while self._queue:
+            following = self._queue.popleft()
+            if not following.is_over:
+                self._assign(following)
+                return
+        self._under_way -= 1
+
     def _failure(self, message: str) -> ProbeFailure:
         text = _STOPPING if self._is_closing else message
         return ProbeFailure(FailureKind.INTERNAL, text)
 
-    async def _choose(self, patience: float) -> WorkerLink | None:
-        if not self._has_link.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._has_link.wait(), patience)
-        if self._is_closing:
-            return None
-        return min(self._links, key=attrgetter("load"), default=None)
-
     def _add(self, link: WorkerLink) -> None:
         self._links.append(link)
-        self._has_link.set()
         link.lost.add_done_callback(lambda _: self._remove(link))
+        stranded, self._stranded = self._stranded, {}
+        for run, patience in stranded.items():
+            patience.cancel()
+            self._assign(run)
 
     def _remove(self, link: WorkerLink) -> None:
         self._links.remove(link)
-        if not self._links and not self._is_closing:
-            self._has_link.clear()
+        for run in link.take_all():
+            if run.attempts < ATTEMPTS:
+                self._assign(run)
+            else:
+                self._report(run, self._failure(_LOST))
 
     async def _start_all(self) -> list[WorkerLink]:
         results = await asyncio.gather(
             *(
-                start_worker(self._settings, self._environment)
+                start_worker(self._settings, self._environment, self._report)
                 for _ in range(self._settings.workers)
             ),
             return_exceptions=True,
@@ -166,7 +224,7 @@ class CurlEngine:
     async def _start_after(self, delay: float) -> WorkerLink | None:
         await self._pause(delay)
         try:
-            return await start_worker(self._settings, self._environment)
+            return await start_worker(self._settings, self._environment, self._report)
         except (EngineError, OSError) as err:
             logger.error("%s", err)  # noqa: TRY400 the worker told its own story
             return None

@@ -1,6 +1,7 @@
 """Collecting the header lines of an answer, with caps, and reading them."""
 
 from collections.abc import Sequence
+from io import BytesIO
 
 from argos.core.probe import MAX_HEADER_BYTES, MAX_HEADER_COUNT
 
@@ -17,60 +18,50 @@ _TOO_MANY_ANSWERS = (
 class HeaderBlock:
     """The header lines of one probe: interim answers, the answer, and trailers.
 
-    All of them count towards the caps, since each costs the same to take in.
+    All of them count towards the caps, since each costs the same to take in. Here they
+    are only looked at in the end; until then libcurl's own cap of 300 KiB holds.
     """
 
-    __slots__ = ("_lines", "_size", "overflow")
+    __slots__ = ("_block", "take_in")
 
     def __init__(self) -> None:
-        self._lines: list[bytes] = []
-        self._size = 0
-        self.overflow: str | None = None
-        """Which cap was passed, as a sentence; None: none so far."""
-
-    def take_in(self, line: bytes) -> int | None:
-        """Take one line in (libcurl's callback: None goes on, 0 ends the transfer)."""
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size <= MAX_HEADER_BYTES and len(self._lines) <= _MAX_LINES:
-            return None
-        if self._size > MAX_HEADER_BYTES:
-            self.overflow = _TOO_LONG
-        else:
-            self.overflow = _TOO_MANY_ANSWERS if self._has_interim() else _TOO_MANY
-        return 0
+        self._block = BytesIO()
+        self.take_in = self._block.write
+        """Takes one line in (libcurl's callback): no line costs a call of Python."""
 
     @property
     def has_begun(self) -> bool:
         """Whether a status line has come."""
-        return bool(self._lines)
+        return self._block.tell() > 0
 
     @property
-    def is_complete(self) -> bool:
-        """Whether the empty line after the last answer's fields has come."""
-        lines = self._last_answer()
-        return b"\r\n" in lines or b"\n" in lines
+    def overflow(self) -> str | None:
+        """Which cap was passed, as a sentence; None: none."""
+        block = self._block.getvalue()
+        has_too_many = block.count(b"\n") > _MAX_LINES
+        if has_too_many and _last_status_line(block) > 0:
+            return _TOO_MANY_ANSWERS
+        if len(block) > MAX_HEADER_BYTES:
+            return _TOO_LONG
+        return _TOO_MANY if has_too_many else None
 
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """The fields of the last answer; names lower-cased."""
-        # The first line end is for an answer that has no fields at all.
-        text = "\n" + _decode(b"".join(self._last_answer())).replace("\r\n", "\n")
-        lines = text.partition("\n\n")[0].split("\n")[1:]
+    def headers(self) -> tuple[tuple[str, str], ...] | None:
+        """The fields of the last answer, names lower-cased; None: they broke off."""
+        block = self._block.getvalue()
+        text = _decode(block[_last_status_line(block) :]).replace("\r\n", "\n")
+        answer, end, _trailers = text.partition("\n\n")
+        if not end:
+            return None
         # libcurl has joined folded lines, and refuses those without a colon.
-        fields = [line.partition(":") for line in lines]
+        fields = [line.partition(":") for line in answer.split("\n")[1:]]
         return tuple([
             (name.strip().lower(), value.strip(" \t")) for name, _, value in fields
         ])
 
-    def _last_answer(self) -> list[bytes]:
-        """What follows the last status line."""
-        for index in range(len(self._lines) - 1, -1, -1):
-            if self._lines[index].startswith(b"HTTP/"):
-                return self._lines[index + 1 :]
-        return []
 
-    def _has_interim(self) -> bool:
-        return sum(line.startswith(b"HTTP/") for line in self._lines) > 1
+def _last_status_line(block: bytes) -> int:
+    """Where it begins; no field can look like it, for want of a colon."""
+    return block.rfind(b"\nHTTP/") + 1
 
 
 def describe_overflow(headers: Sequence[tuple[bytes, bytes]]) -> str | None:

@@ -19,6 +19,7 @@ import certifi
 import httpx2
 
 from argos.agent.engine.address import read_address
+from argos.agent.engine.by_task import ByTask
 from argos.agent.engine.failure import one_line
 from argos.agent.engine.httpx_attempt import Attempt
 from argos.agent.engine.interface import EngineSettings
@@ -38,7 +39,7 @@ LookUp = Callable[..., list[Any]]
 _STOPPING = ProbeFailure(FailureKind.INTERNAL, "The agent is stopping.")
 
 
-class HttpxEngine:
+class HttpxEngine(ByTask):
     """Probes by httpx2."""
 
     name = "httpx2"
@@ -50,6 +51,7 @@ class HttpxEngine:
         clock: Clock = system_clock,
         look_up: LookUp = socket.getaddrinfo,
     ) -> None:
+        super().__init__()
         self._settings = settings
         self._blocking_look_up = look_up
         self._clock = clock

@@ -1,5 +1,6 @@
 """What every probe engine offers, and how it is set up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +19,8 @@ class EngineSettings:
     workers: int = 1
     """Processes that probe; beside them the agent's own process needs a core's share."""
     slots: int = DEFAULT_SLOTS
+    known_probes: int = 10_000
+    """That a worker remembers, at 1 KB each; one more, and it forgets the oldest."""
     ca_file: str | None = None
     """PEM file of the trusted roots; None: the ones that come with certifi."""
     user_agent_suffix: str = ""
@@ -30,6 +33,10 @@ class EngineSettings:
         """How a probe names itself to websites."""
         # The first words are those of 0.10.3: firewalls let them through by name.
         return f"Argos Panoptes {VERSION} (website monitor){self.user_agent_suffix}"
+
+
+WhenDone = Callable[[Outcome], object]
+BreakOff = Callable[[], object]
 
 
 class ProbeEngine(Protocol):
@@ -46,8 +53,15 @@ class ProbeEngine(Protocol):
     async def start(self) -> None:
         """Make ready. Raises EngineError, saying what is missing."""
 
+    def begin(self, probe: Probe, done: WhenDone) -> BreakOff:
+        """Make one probe, and call `done` once, later, with its outcome.
+
+        Its deadline counts from when it gets a slot. What is returned breaks it off;
+        `done` is not called then.
+        """
+
     async def probe(self, probe: Probe) -> Outcome:
-        """Make one probe; its deadline counts from when it gets a slot."""
+        """The same, for who has few of them."""
 
     async def close(self) -> None:
         """Stop; probes still under way end as failures of kind `internal`."""

@@ -15,6 +15,7 @@ from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.outcome import Finish
 from argos.agent.engine.request import ProbeRefusedError, prepare_request
 from argos.agent.engine.resolver import Resolution, Resolver
+from argos.agent.engine.target import Target
 from argos.agent.engine.timing import StallLog
 from argos.agent.engine.transfer import Intake, Transfer
 from argos.clock import Clock
@@ -57,6 +58,7 @@ class Lifecycle:
         self._resolver = resolver
         self._report = report
         self._intake = intake
+        self._targets: dict[int, Target | ProbeFailure] = {}
         self._transfers: dict[int, Transfer] = {}
         self._waiting: deque[Transfer] = deque()
         self._fresh: list[Transfer] = []
@@ -65,14 +67,26 @@ class Lifecycle:
         self.driver: Driver
         """Set by whoever joins the two; each needs the other."""
 
-    def take_in(self, number: int, probe: Probe) -> None:
-        """Queue a probe, or report at once why it cannot be made."""
+    def learn(self, key: int, probe: Probe) -> None:
+        """Check a probe and remember it; `take_in` names it by its key."""
         try:
             request = prepare_request(probe, user_agent=self._settings.user_agent)
         except ProbeRefusedError as err:
-            self._report(number, ProbeFailure(FailureKind.REFUSED, str(err)))
+            self._targets[key] = ProbeFailure(FailureKind.REFUSED, str(err))
+        else:
+            self._targets[key] = Target(probe, request)
+
+    def forget(self, key: int) -> None:
+        """Another probe may get this key; what is under way goes on."""
+        del self._targets[key]
+
+    def take_in(self, number: int, key: int) -> None:
+        """Queue a probe, or report at once why it cannot be made."""
+        target = self._targets[key]
+        if isinstance(target, ProbeFailure):
+            self._report(number, target)
             return
-        transfer = Transfer(number, probe, request, self._intake)
+        transfer = Transfer(number, target, self._intake)
         self._transfers[number] = transfer
         self._waiting.append(transfer)
 

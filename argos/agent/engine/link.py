@@ -4,16 +4,21 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import argos
-from argos.agent.engine.interface import EngineSettings
+from argos.agent.engine.interface import EngineSettings, WhenDone
 from argos.agent.engine.wire import (
+    CANCEL,
+    FORGET,
+    READY,
+    RUN,
     FrameReader,
+    Item,
     outcome_from_item,
     pack,
     probe_to_item,
@@ -46,54 +51,84 @@ _PASSED_ON = (
 )
 
 
-@dataclass(slots=True)
-class Pending:
-    """A probe that a worker has."""
+@dataclass(slots=True, eq=False)
+class Run:
+    """A probe to be made once, and whoever waits for its outcome."""
 
-    future: "asyncio.Future[Outcome | None]"
-    overdue_at: float
+    probe: Probe
+    done: WhenDone
+    attempts: int = 0
+    """How many workers have had it."""
+    link: "WorkerLink | None" = None
+    """The one that has it."""
+    number: int = 0
+    """By which that one knows it."""
+    overdue_at: float = 0.0
     """On the event loop's clock."""
+    is_over: bool = False
 
 
 class WorkerLink(asyncio.Protocol):
     """One worker, from its start to its end; it is not started twice."""
 
-    def __init__(self, process: asyncio.subprocess.Process, *, slots: int) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        settings: EngineSettings,
+        report: Callable[[Run, Outcome], None],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.process = process
         self.ready: asyncio.Future[bool] = self._loop.create_future()
         """True once it takes probes; False when it ended before that."""
         self.lost: asyncio.Future[None] = self._loop.create_future()
         """Done once the worker is gone, for whatever reason."""
-        self._queue_time = slots / HANDSHAKES_PER_SECOND
-        self._pending: dict[int, Pending] = {}
+        self._report = report
+        self._queue_time = settings.slots / HANDSHAKES_PER_SECOND
+        self._max_keys = settings.known_probes
+        self._runs: dict[int, Run] = {}
         self._suspects: set[int] = set()
+        self._keys: dict[int, tuple[int, Probe]] = {}
         self._reader = FrameReader()
-        self._outbox: list[bytes] = []
+        self._outbox: list[Item] = []
         self._last_number = 0
+        self._last_key = 0
         self._transport: asyncio.Transport | None = None
 
     @property
     def load(self) -> int:
         """How many probes the worker has."""
-        return len(self._pending)
+        return len(self._runs)
 
-    async def run(self, probe: Probe) -> Outcome | None:
-        """Have the worker make a probe; None when it ended before the outcome."""
-        if self.lost.done():
-            return None
-        self._last_number += 1
-        number = self._last_number
+    def begin(self, run: Run) -> None:
+        """Have the worker make a probe."""
+        self._last_number = number = self._last_number + 1
+        probe = run.probe
+        run.link = self
+        run.number = number
         limit = probe.timeout.total_seconds() + self._queue_time + OVERDUE_MARGIN
-        pending = Pending(self._loop.create_future(), self._loop.time() + limit)
-        self._send(pack([probe_to_item(number, probe)]))
-        self._pending[number] = pending
-        try:
-            return await pending.future
-        finally:
-            if self._pending.pop(number, None) is not None:
-                # The caller was cancelled: the website need not hear more of us.
-                self._send(pack([(number,)]))
+        run.overdue_at = self._loop.time() + limit
+        self._runs[number] = run
+        # By identity: a probe never changes, and the same one comes again and again.
+        known = self._keys.get(id(probe))
+        key = self._teach(probe) if known is None else known[0]
+        self._send((RUN, number, key))
+
+    def break_off(self, run: Run) -> None:
+        """Nobody waits for the outcome: the website need not hear more of us."""
+        del self._runs[run.number]
+        self._send((CANCEL, run.number))
+
+    def _teach(self, probe: Probe) -> int:
+        """Tell the worker a probe that it does not know, or no longer."""
+        if len(self._keys) >= self._max_keys:
+            oldest = next(iter(self._keys))
+            self._send((FORGET, self._keys.pop(oldest)[0]))
+        self._last_key = key = self._last_key + 1
+        self._send(probe_to_item(key, probe))
+        # With the probe itself, so that no other one can have its identity.
+        self._keys[id(probe)] = (key, probe)
+        return key
 
     def fail_overdue(self) -> bool:
         """Fail the probes that are overdue twice in a row; True: the worker is stuck.
@@ -102,25 +137,22 @@ class WorkerLink(asyncio.Protocol):
         outcomes may lie in the socket.
         """
         now = self._loop.time()
-        overdue = {
-            number
-            for number, pending in self._pending.items()
-            if pending.overdue_at < now
-        }
+        overdue = {number for number, run in self._runs.items() if run.overdue_at < now}
         is_stuck = False
         for number in overdue & self._suspects:
             is_stuck = True
-            self._settle(
-                number,
-                ProbeFailure(FailureKind.INTERNAL, "The probe worker did not answer."),
+            failure = ProbeFailure(
+                FailureKind.INTERNAL, "The probe worker did not answer."
             )
+            self._report(self._runs.pop(number), failure)
         self._suspects = overdue
         return is_stuck
 
-    def settle_all(self, outcome: Outcome | None) -> None:
-        """End all probes that the worker has."""
-        for number in list(self._pending):
-            self._settle(number, outcome)
+    def take_all(self) -> list[Run]:
+        """Take from the worker all that it has."""
+        runs = list(self._runs.values())
+        self._runs.clear()
+        return runs
 
     async def close(self) -> None:
         """End the worker: by closing its socket, and by force if it takes no notice."""
@@ -144,43 +176,39 @@ class WorkerLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for item in self._reader.feed(data):
-            if item[0] == "ready":
+            run = self._runs.pop(item[0], None)
+            if run is not None:
+                self._report(run, outcome_from_item(item))
+            elif item[0] == READY:
                 self.ready.set_result(True)
-            else:
-                self._settle(*outcome_from_item(item))
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        # First: by the time the probes are made again, nobody chooses this link.
-        self.lost.set_result(None)
         if not self.ready.done():
             self.ready.set_result(False)
-        self.settle_all(None)
+        self.lost.set_result(None)
 
     def send_settings(self, settings: EngineSettings) -> None:
         """Tell a worker that has just been started how to probe."""
-        self._send(pack([settings_to_item(settings)]))
+        self._send(settings_to_item(settings))
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, item: Item) -> None:
         if not self._outbox:
             # Whatever else is sent in this turn of the loop goes out together.
             self._loop.call_soon(self._flush)
-        self._outbox.append(frame)
+        self._outbox.append(item)
 
     def _flush(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._outbox))
+            self._transport.write(pack(self._outbox))
         self._outbox.clear()
-
-    def _settle(self, number: int, outcome: Outcome | None) -> None:
-        pending = self._pending.pop(number, None)
-        if pending is not None and not pending.future.done():
-            pending.future.set_result(outcome)
 
 
 async def start_worker(
-    settings: EngineSettings, environment: Mapping[str, str]
+    settings: EngineSettings,
+    environment: Mapping[str, str],
+    report: Callable[[Run, Outcome], None],
 ) -> WorkerLink:
-    """Start a worker and wait until it takes probes.
+    """Start a worker and wait until it takes probes; `report` gets their outcomes.
 
     Raises EngineError when it does not; its own words are on standard error.
     """
@@ -189,7 +217,7 @@ async def start_worker(
         unless_started.enter_context(ours)
         with theirs:
             process = await _spawn(theirs.fileno(), environment)
-        link = WorkerLink(process, slots=settings.slots)
+        link = WorkerLink(process, settings, report)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: link, sock=ours)
         # From here on, the socket is the transport's.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from argos.agent.engine import wire
 from argos.agent.engine.driver import Driver
 from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.lifecycle import Lifecycle
@@ -11,7 +12,6 @@ from argos.agent.engine.poller import Poller
 from argos.agent.engine.resolver import Resolver
 from argos.agent.engine.timing import RunQueue, StallLog
 from argos.agent.engine.transfer import Intake
-from argos.agent.engine.wire import outcome_to_item, probe_from_item
 from argos.clock import Clock
 from argos.core.probe import Outcome, ProbeResponse
 
@@ -147,11 +147,16 @@ class ProbeLoop:
     def _on_pipe(self, _fd: int, _ready: int) -> None:
         self._has_worked = True
         for item in self._pipe.receive():
-            if len(item) == 1:
-                self._lifecycle.cancel(*item)
-            else:
-                self._lifecycle.take_in(*probe_from_item(item))
+            match item[0]:
+                case wire.RUN:
+                    self._lifecycle.take_in(item[1], item[2])
+                case wire.CANCEL:
+                    self._lifecycle.cancel(item[1])
+                case wire.LEARN:
+                    self._lifecycle.learn(*wire.probe_from_item(item))
+                case wire.FORGET:
+                    self._lifecycle.forget(item[1])
 
     def _report(self, number: int, outcome: Outcome) -> None:
         size = len(outcome.body) if isinstance(outcome, ProbeResponse) else 0
-        self._pipe.put(outcome_to_item(number, outcome), size=size + _OUTCOME_SIZE)
+        self._pipe.put(wire.outcome_to_item(number, outcome), size=size + _OUTCOME_SIZE)

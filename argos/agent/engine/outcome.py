@@ -55,8 +55,9 @@ class Finish:
             return self._failure(
                 FailureKind.INTERNAL, "The agent has no memory left for this body."
             )
-        if transfer.header.overflow is not None:
-            return self._failure(FailureKind.TOO_LARGE, transfer.header.overflow)
+        overflow = transfer.header.overflow
+        if overflow is not None:
+            return self._failure(FailureKind.TOO_LARGE, overflow)
         # Our own callback ended the transfer, since it had all that was wanted.
         is_cut = self.code == CurlCode.WRITE_ERROR and transfer.is_body_cut
         if self.code == CurlCode.OK or is_cut:
@@ -66,10 +67,9 @@ class Finish:
         return self._error()
 
     def _response(self) -> Outcome:
-        header = self.transfer.header
-        if not header.is_complete:
+        headers = self.transfer.header.headers()
+        if headers is None:
             return self._failure(FailureKind.PROTOCOL, "The headers broke off.")
-        headers = header.headers()
         limit = self.transfer.probe.max_body_bytes
         try:
             body, is_cut = decode_body(self.transfer.body, encodings_of(headers), limit)

@@ -1,22 +1,15 @@
 """One probe under way in a worker: its request, what came so far, its clocks."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import pycurl
 
 from argos.agent.engine.address import read_address
 from argos.agent.engine.header import HeaderBlock
-from argos.agent.engine.request import Request
-from argos.core.probe import Probe
+from argos.agent.engine.target import Target
 
-# One cheap classic share: the post-quantum one of OpenSSL's default list costs 13 % of
-# a handshake, and no website asks for it.
-_CURVES = "X25519:P-256:P-384:P-521"
-_WEB = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
 _STOP = 0
 """What a libcurl callback returns to end its transfer: nothing was taken in."""
-
 
 MAX_PIECES = 100_000
 """Pieces of a body: a website that sends chunks of a byte has its body cut."""
@@ -45,6 +38,7 @@ class Transfer:
         "_pieces_in_turn",
         "address",
         "addresses",
+        "curl",
         "deadline_at",
         "dns_us",
         "earlier_us",
@@ -58,14 +52,16 @@ class Transfer:
         "queued_at",
         "request",
         "started_at",
+        "target",
     )
 
-    def __init__(
-        self, number: int, probe: Probe, request: Request, intake: Intake
-    ) -> None:
+    def __init__(self, number: int, target: Target, intake: Intake) -> None:
         self.number = number
-        self.probe = probe
-        self.request = request
+        self.target = target
+        self.probe = target.probe
+        self.request = target.request
+        self.curl: pycurl.Curl | None = None
+        """What it runs on, while it runs."""
         self.queued_at = 0.0
         self.started_at = 0.0
         self.deadline_at = 0.0
@@ -132,74 +128,3 @@ class Transfer:
         )
         code: int = pycurl.PREREQFUNC_OK if is_same else pycurl.PREREQFUNC_ABORT
         return code
-
-
-def set_up(
-    curl: pycurl.Curl, transfer: Transfer, *, ca_file: str, remaining: float
-) -> None:
-    """Tell a fresh or reset handle all about the next attempt of a transfer.
-
-    `remaining` is the time, in seconds, until the deadline.
-    """
-    setopt = curl.setopt
-    request = transfer.request
-    setopt(pycurl.URL, request.url)
-    setopt(pycurl.CONNECT_TO, [_connect_to(transfer)])
-    remaining_ms = max(1, int(remaining * 1000))
-    setopt(pycurl.TIMEOUT_MS, remaining_ms)
-    # Half of the time for each address but the last, which gets all that is left.
-    is_last = not transfer.addresses
-    setopt(pycurl.CONNECTTIMEOUT_MS, remaining_ms if is_last else remaining_ms // 2 + 1)
-    setopt(pycurl.NOSIGNAL, 1)
-    setopt(pycurl.PROTOCOLS, _WEB)
-    setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    # Neither the environment's proxies nor anything kept from other probes.
-    setopt(pycurl.PROXY, "")
-    setopt(pycurl.FRESH_CONNECT, 1)
-    setopt(pycurl.FORBID_REUSE, 1)
-    setopt(pycurl.SSL_SESSIONID_CACHE, 0)
-    # Bodies are decoded by us, with a cap.
-    setopt(pycurl.HTTP_CONTENT_DECODING, 0)
-    setopt(pycurl.WRITEFUNCTION, transfer.on_body)
-    setopt(pycurl.HEADERFUNCTION, transfer.header.take_in)
-    setopt(pycurl.PREREQFUNCTION, transfer.on_connected)
-    if request.is_tls:
-        setopt(pycurl.CAINFO, ca_file)
-        setopt(pycurl.SSL_EC_CURVES, _CURVES)
-        setopt(pycurl.OPT_CERTINFO, int(transfer.probe.wants_certificate))
-    _set_method(curl, request)
-    lines = _header_lines(request.headers, has_body=request.body is not None)
-    setopt(pycurl.HTTPHEADER, lines)
-
-
-def _connect_to(transfer: Transfer) -> str:
-    """For any host and port of a URL, this address and no other."""
-    address = f"[{transfer.address}]" if ":" in transfer.address else transfer.address
-    return f"::{address}:{transfer.request.port}"
-
-
-def _set_method(curl: pycurl.Curl, request: Request) -> None:
-    if request.method == "HEAD":
-        curl.setopt(pycurl.NOBODY, 1)
-        return
-    if request.body is not None:
-        curl.setopt(pycurl.POSTFIELDS, request.body)
-    if request.method != ("GET" if request.body is None else "POST"):
-        curl.setopt(pycurl.CUSTOMREQUEST, request.method)
-
-
-@lru_cache(maxsize=256)
-def _header_lines(
-    headers: tuple[tuple[str, str], ...], *, has_body: bool
-) -> list[bytes]:
-    # A semicolon is libcurl's sign for a header without a value.
-    lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers]
-    if has_body:
-        names = {name.lower() for name, _ in headers}
-        # Left to itself libcurl calls any data a form, and asks before it sends much.
-        lines += [
-            f"{name}:"
-            for name in ("Content-Type", "Expect")
-            if name.lower() not in names
-        ]
-    return [line.encode() for line in lines]

@@ -10,6 +10,7 @@ import marshal
 import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from argos.agent.engine.address import Policy
@@ -29,8 +30,22 @@ _LENGTH = struct.Struct("!I")
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_KNOWN_CERTIFICATES = 1024
 
 Item = tuple[Any, ...]
+
+READY = 0
+"""What a worker says first; after that, outcomes: no run has this number."""
+
+# What an agent says begins with one of these, after its settings.
+RUN = 0
+"""Then a number for this run, until its outcome, and the key of its probe."""
+CANCEL = 1
+"""Then the number of a run."""
+LEARN = 2
+"""Then a key and the probe (`probe_to_item`)."""
+FORGET = 3
+"""Then a key."""
 
 
 def pack(items: Iterable[Item]) -> bytes:
@@ -60,11 +75,12 @@ class FrameReader:
         return items
 
 
-def probe_to_item(number: int, probe: Probe) -> Item:
-    """A probe for a worker; `number` names it until its outcome."""
+def probe_to_item(key: int, probe: Probe) -> Item:
+    """A probe for a worker, which remembers it by its key."""
     # Marshal takes plain strings only: no member of an enum, for instance.
     return (
-        number,
+        LEARN,
+        key,
         str(probe.url),
         str(probe.method),
         str(probe.ip_version),
@@ -78,8 +94,8 @@ def probe_to_item(number: int, probe: Probe) -> Item:
 
 def probe_from_item(item: Item) -> tuple[int, Probe]:
     """The inverse of `probe_to_item`."""
-    number, url, method, version, headers, body, timeout, max_body_bytes, wants = item
-    return number, Probe(
+    _, key, url, method, version, headers, body, timeout, max_body_bytes, wants = item
+    return key, Probe(
         url=url,
         method=method,
         ip_version=IPVersion(version),
@@ -93,16 +109,22 @@ def probe_from_item(item: Item) -> tuple[int, Probe]:
 
 def outcome_to_item(number: int, outcome: Outcome) -> Item:
     """An outcome for the agent."""
-    common = (
-        number,
-        _timings_to_item(outcome.timings),
-        _certificate_to_item(outcome.certificate),
-        outcome.remote_address,
-    )
+    timings = _timings_to_item(outcome.timings)
+    certificate = _certificate_to_item(outcome.certificate)
     if isinstance(outcome, ProbeFailure):
-        return (*common, outcome.kind.value, outcome.message)
+        return (
+            number,
+            timings,
+            certificate,
+            outcome.remote_address,
+            outcome.kind.value,
+            outcome.message,
+        )
     return (
-        *common,
+        number,
+        timings,
+        certificate,
+        outcome.remote_address,
         outcome.status_code,
         outcome.headers,
         outcome.body,
@@ -111,25 +133,27 @@ def outcome_to_item(number: int, outcome: Outcome) -> Item:
     )
 
 
-def outcome_from_item(item: Item) -> tuple[int, Outcome]:
-    """The inverse of `outcome_to_item`."""
-    number, timings, certificate, remote_address, *rest = item
-    common = {
-        "timings": Timings(*timings),
-        "certificate": _certificate_from_item(certificate),
-        "remote_address": remote_address,
-    }
+def outcome_from_item(item: Item) -> Outcome:
+    """The inverse of `outcome_to_item`, without the number."""
+    _, timings, certificate, remote_address, *rest = item
     if len(rest) == 2:
-        kind, message = rest
-        return number, ProbeFailure(FailureKind(kind), message, **common)
+        return ProbeFailure(
+            FailureKind(rest[0]),
+            rest[1],
+            timings=Timings(*timings),
+            certificate=_certificate_from_item(certificate),
+            remote_address=remote_address,
+        )
     status_code, headers, body, body_is_cut, http_version = rest
-    return number, ProbeResponse(
-        status_code=status_code,
-        headers=headers,
-        body=body,
-        body_is_cut=body_is_cut,
-        http_version=http_version,
-        **common,
+    return ProbeResponse(
+        status_code,
+        headers,
+        body,
+        body_is_cut,
+        Timings(*timings),
+        _certificate_from_item(certificate),
+        remote_address,
+        http_version,
     )
 
 
@@ -173,6 +197,7 @@ def _timings_to_item(timings: Timings) -> Item:
     )
 
 
+@lru_cache(maxsize=_KNOWN_CERTIFICATES)
 def _certificate_to_item(certificate: Certificate | None) -> Item | None:
     if certificate is None:
         return None
@@ -187,6 +212,7 @@ def _certificate_to_item(certificate: Certificate | None) -> Item | None:
     )
 
 
+@lru_cache(maxsize=_KNOWN_CERTIFICATES)
 def _certificate_from_item(item: Item | None) -> Certificate | None:
     if item is None:
         return None

@@ -18,7 +18,7 @@ from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.loop import ProbeLoop, Rhythm
 from argos.agent.engine.pipe import Pipe
 from argos.agent.engine.poller import make_poller
-from argos.agent.engine.wire import settings_from_item
+from argos.agent.engine.wire import READY, settings_from_item
 from argos.clock import system_clock
 
 STUCK_AFTER = 60
@@ -45,7 +45,7 @@ def main(fd: int) -> None:
             when_idle=find_memory_trimmer(),
         ),
     )
-    pipe.put(("ready", os.getpid()), size=0)
+    pipe.put((READY, os.getpid()), size=0)
     # What is loaded by now stays; collecting it again and again would be stalls.
     gc.collect()
     gc.freeze()

@@ -137,6 +137,65 @@ async def test_cancelled_probes_leave_nothing_behind(make_engine, gate, healthy_
     gate.open()
 
 
+async def test_cancelled_probe_that_waits_for_a_slot_is_never_made(make_engine, gate):
+    engine = await make_engine(slots=1)
+    first = asyncio.create_task(engine.probe(gate.probe))
+    waiting = asyncio.create_task(engine.probe(gate.probe))
+    last = asyncio.create_task(engine.probe(gate.probe))
+    await until(lambda: gate.came == 1)
+
+    waiting.cancel()
+    gate.open()
+    outcomes = await asyncio.gather(first, last)
+
+    assert {type(outcome) for outcome in outcomes} == {ProbeResponse}
+    assert gate.came == 2
+
+
+async def test_broken_off_probe_has_no_outcome_and_may_be_broken_off_again(
+    make_engine, gate, healthy_ports
+):
+    engine = await make_engine(slots=1)
+    outcomes: list[object] = []
+    break_off = engine.begin(gate.probe, outcomes.append)
+    await until(lambda: gate.came == 1)
+
+    break_off()
+    break_off()
+    healthy = await engine.probe(Probe(f"http://127.0.0.1:{healthy_ports['http']}/"))
+
+    assert isinstance(healthy, ProbeResponse)
+    assert outcomes == []
+    gate.open()
+
+
+async def test_who_stumbles_over_an_outcome_harms_nobody_else(
+    make_engine, healthy_ports, caplog
+):
+    engine = await make_engine()
+    healthy = Probe(f"http://127.0.0.1:{healthy_ports['http']}/")
+
+    def stumble(_: object) -> None:
+        raise ZeroDivisionError
+
+    engine.begin(healthy, stumble)
+    outcome = await engine.probe(healthy)
+
+    assert isinstance(outcome, ProbeResponse)
+    await until(lambda: "ZeroDivisionError" in caplog.text)
+
+
+async def test_worker_forgets_what_is_too_much_and_learns_it_again(
+    make_engine, healthy_ports
+):
+    engine = await make_engine(known_probes=2)
+    probes = [Probe(f"http://127.0.0.1:{healthy_ports['http']}/{n}") for n in range(5)]
+
+    for _ in range(3):
+        outcomes = await asyncio.gather(*map(engine.probe, probes))
+        assert {type(outcome) for outcome in outcomes} == {ProbeResponse}
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_connections_that_the_website_keeps_open_are_closed_by_us(
     make_engine, servers, shop, scheme

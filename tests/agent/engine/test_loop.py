@@ -9,7 +9,13 @@ import pytest
 from argos.agent.engine.loop import ProbeLoop, Rhythm
 from argos.agent.engine.pipe import Pipe
 from argos.agent.engine.poller import Poller, SelectorPoller, make_poller
-from argos.agent.engine.wire import FrameReader, outcome_from_item, pack, probe_to_item
+from argos.agent.engine.wire import (
+    RUN,
+    FrameReader,
+    outcome_from_item,
+    pack,
+    probe_to_item,
+)
 from argos.agent.engine.worker import find_memory_trimmer
 from argos.clock import system_clock
 from argos.core.probe import Outcome, Probe, ProbeResponse
@@ -37,11 +43,11 @@ class LoopThread:
         self._thread.start()
 
     def probe(self, probe: Probe) -> Outcome:
-        self.agent.sendall(pack([probe_to_item(1, probe)]))
+        self.agent.sendall(pack([probe_to_item(1, probe), (RUN, 7, 1)]))
         reader = FrameReader()
         while True:
             for item in reader.feed(self.agent.recv(65536)):
-                return outcome_from_item(item)[1]
+                return outcome_from_item(item)
 
     def close(self) -> None:
         self.agent.close()

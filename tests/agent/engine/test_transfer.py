@@ -7,6 +7,7 @@ import pytest
 
 from argos.agent.engine.outcome import Finish
 from argos.agent.engine.request import prepare_request
+from argos.agent.engine.target import Target
 from argos.agent.engine.transfer import (
     MAX_PIECES,
     PIECES_PER_TURN,
@@ -20,7 +21,8 @@ GO_ON, STOP = None, 0
 
 def transfer_of(memory: Intake, *, cap: int = 100) -> Transfer:
     probe = Probe("http://example.org/", max_body_bytes=cap)
-    return Transfer(1, probe, prepare_request(probe, user_agent="x"), memory)
+    target = Target(probe, prepare_request(probe, user_agent="x"))
+    return Transfer(1, target, memory)
 
 
 def test_body_is_taken_in_up_to_the_cap_and_no_further():

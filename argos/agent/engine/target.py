@@ -1,0 +1,29 @@
+"""What a worker knows of a probe that it makes again and again."""
+
+from dataclasses import dataclass, field
+
+import pycurl
+
+from argos.agent.engine.request import Request
+from argos.core.probe import Probe
+
+
+@dataclass(slots=True, eq=False)
+class Profile:
+    """Requests that differ by URL and address alone, and handles set up for them."""
+
+    request: Request
+    """One of them, without its URL and address."""
+    idle: list[pycurl.Curl] = field(default_factory=list)
+    is_retired: bool = False
+    """Its handles are gone; who still has it asks for another."""
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """A probe, checked, with all that stays the same from one time to the next."""
+
+    probe: Probe
+    request: Request
+    profile: Profile | None = None
+    """Whose handles fit; found when it is first made."""
