@@ -17,6 +17,8 @@ PROTOCOL_HEADER = "Argos-Protocol"
 """Set by our servers on every answer to agents; absent from those of 0.10.3."""
 IPV6_CAPABILITY = "ipv6"
 """Announced by agents that can reach IPv6 targets; others get no such task."""
+OPTIONS_CAPABILITY = "probe-options"
+"""Announced by agents that read `Task.options`; others get no task that has some."""
 
 MAX_LEASE_GROUPS = 500
 MAX_REPORT_RESULTS = 500
@@ -60,6 +62,8 @@ class Task(BaseModel):
     """Ours: the server's clock at the lease, UTC; to be sent back with the result."""
     timeout_s: float | None = None
     """Ours: the total deadline of the probe, in seconds."""
+    options: dict[str, Any] | None = Field(default=None, repr=False)
+    """Ours: how the probe differs from the usual one; see `argos.core.options`."""
 
 
 class PhaseTimings(BaseModel):

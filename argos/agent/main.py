@@ -19,7 +19,7 @@ from argos.agent.reporter import Reporter
 from argos.agent.spool import Spool
 from argos.checks import get_registered_checks
 from argos.clock import system_clock
-from argos.protocol import IPV6_CAPABILITY
+from argos.protocol import IPV6_CAPABILITY, OPTIONS_CAPABILITY
 
 log = logging.getLogger(__name__)
 
@@ -105,14 +105,13 @@ def _folder_name(url: str) -> str:
 
 def _capabilities(has_ipv6: bool | None) -> Callable[[], tuple[str, ...]]:
     """What to announce at each lease: a network may come up after the agent."""
-    checks = tuple(
-        name for name, check in get_registered_checks().items() if not check.is_legacy
-    )
+    checks = get_registered_checks().items()
+    own = OPTIONS_CAPABILITY, *(name for name, check in checks if not check.is_legacy)
 
     def capabilities() -> tuple[str, ...]:
         if has_ipv6 if has_ipv6 is not None else has_ipv6_route():
-            return (IPV6_CAPABILITY, *checks)
-        return checks
+            return (IPV6_CAPABILITY, *own)
+        return own
 
     return capabilities
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from argos.checks import get_registered_check
 from argos.checks.base import Verdict
+from argos.core.options import NO_OPTIONS, read_options
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
 from argos.core.schedule import LEASE_MARGIN
 from argos.core.severity import Status
@@ -73,7 +74,10 @@ def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
 def _probe_key(probe: Probe) -> tuple[Any, ...]:
     """What two probes have in common when one of them is enough."""
     headers = tuple(sorted(probe.headers.items()))
-    return probe.url, probe.method, probe.ip_version, headers, probe.body, probe.timeout
+    return (
+        *(probe.url, probe.method, probe.ip_version, headers, probe.body),
+        *(probe.timeout, probe.options),
+    )
 
 
 def make_probe(task: Task) -> Probe:
@@ -87,6 +91,7 @@ def make_probe(task: Task) -> Probe:
         body=body,
         timeout=_timeout(task),
         wants_certificate=task.url[:6].lower() == "https:",
+        options=NO_OPTIONS if task.options is None else read_options(task.options),
     )
     return get_registered_check(task.check).prepare_probe(probe)
 

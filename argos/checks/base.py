@@ -64,6 +64,8 @@ class BaseCheck:
     name: ClassVar[str] = ""
     is_legacy: ClassVar[bool] = True
     """Known to agents of 0.10.3; others get it only when they announce it."""
+    unwanted_options: ClassVar[frozenset[str]] = frozenset()
+    """Probe options of the config that its probe must not have."""
     shows_expected: ClassVar[bool] = False
     """Are the facts of an answer to begin with the `expected` text?"""
 

@@ -35,6 +35,11 @@ class HTTPToHTTPS(BaseCheck):
     """
 
     name = "http-to-https"
+    # It is the first answer that counts, and it comes over plain http: nothing that
+    # should not be read on the way is sent.
+    unwanted_options = frozenset({
+        *("follow", "auth", "client_certificate", "tls_min", "http_version")
+    })
     shows_expected = True
 
     @classmethod

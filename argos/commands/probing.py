@@ -1,6 +1,7 @@
 """Probing and judging tasks at once, as an agent and a server do together."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -99,7 +100,6 @@ def tasks_of_domains(
     from argos.server.plan import wanted_tasks
 
     wanted = wanted_tasks(loaded.config)
-    timeouts = {key: group.timeout_s for key, group in wanted.groups.items()}
     chosen = {
         website.domain
         for website in wanted.websites.values()
@@ -116,7 +116,10 @@ def tasks_of_domains(
             request_data=task.request_data,
             expected=task.expected,
             task_group=task.task_group,
-            timeout_s=timeouts[task.attributes.group_key],
+            timeout_s=wanted.groups[task.attributes.group_key].timeout_s,
+            options=json.loads(
+                wanted.groups[task.attributes.group_key].options or "null"
+            ),
         )
         for n, task in enumerate(wanted.tasks.values())
         if task.attributes.domain in chosen and ip_version in {None, task.ip_version}

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from argos.core.options import NO_OPTIONS, ProbeOptions
+
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
@@ -47,6 +49,7 @@ class Probe:
     max_body_bytes: int = MAX_BODY_BYTES
     """Decoded bytes; a longer body is cut and marked."""
     wants_certificate: bool = True
+    options: ProbeOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)

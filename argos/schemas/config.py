@@ -15,7 +15,8 @@ from argos.schemas.channels import Channels
 from argos.schemas.duration import Duration, OptionalDuration, Timeout
 from argos.schemas.fields import BaseURL, DatabaseURL, RootPath, Secret, Text, at_least
 from argos.schemas.node import BrokenNode, ListNode, MappingNode, Node, ScalarNode
-from argos.schemas.reader import ReadBy, list_reader, locate, model_reader
+from argos.schemas.options import GeneralOptions
+from argos.schemas.reader import ReadBy, SpreadOut, list_reader, locate, model_reader
 from argos.schemas.reading import Reading
 from argos.schemas.recipient import Recipients
 from argos.schemas.threshold import Thresholds
@@ -98,6 +99,7 @@ class General(Section):
     retry_before_notification: Annotated[int, Field(ge=0)] = 0
     timeout: Timeout = DEFAULT_TIMEOUT
     """The total deadline of a probe."""
+    options: Annotated[GeneralOptions | None, SpreadOut()] = None
     ipv4: bool = True
     ipv6: bool = True
     root_path: RootPath = ""

@@ -47,6 +47,11 @@ class ReadBy:
     read: Reader
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SpreadOut:
+    """Marks a field of a model whose own keys stand among the others; None: none do."""
+
+
 def reader_for(annotation: Any, subject: str) -> Reader:
     """The reader of values of this type; the subject is how messages call them."""
     origin = get_origin(annotation)
@@ -149,17 +154,16 @@ def _optional(read: Reader) -> Reader:
 @cache
 def model_reader(model: type) -> Reader:
     """The reader of a model: a pydantic model or dataclass."""
+    fields, parts = _fields(model)
     readers = {
-        name: reader_for(annotation, f"`{name}`")
-        for name, annotation in get_type_hints(model, include_extras=True).items()
-        if name in _field_names(model)
+        name: reader_for(annotation, f"`{name}`") for name, annotation in fields.items()
     }
     known = tuple(readers)
 
     def read(node: Node, reading: Reading) -> Any:
         if not isinstance(node, MappingNode):
             raise wrong_shape(node, MAPPING)
-        values = {}
+        values: dict[Any, Any] = {}
         refused_names = set()
         for key, value in node.pairs():
             name = key.value
@@ -172,16 +176,53 @@ def model_reader(model: type) -> Reader:
             except Refused as refused:
                 reading.refuse(refused, f"`{name}`")
                 refused_names.add(name)
-        try:
-            built = model(**values)  # type: ignore[arg-type]  # the names are known
-        except ValidationError as error:
-            _note_errors(error, node, reading, known=known, refused_names=refused_names)
-            raise Refused(node) from error
-        if refused_names:
+        built, errors = _build(model, parts, values)
+        for each in errors:
+            _note_errors(each, node, reading, known=known, refused_names=refused_names)
+        if errors or refused_names:
             raise Refused(node)
         return built
 
     return read
+
+
+def _fields(model: type) -> tuple[dict[str, Any], list[tuple[str, type]]]:
+    """The types by key, and which fields are spread out over keys of their own."""
+    hints = get_type_hints(model, include_extras=True)
+    fields = {name: hints[name] for name in hints if name in _field_names(model)}
+    parts = [(name, part) for name in fields if (part := _spread_out(fields[name]))]
+    for name, part in parts:
+        del fields[name]
+        fields |= _fields(part)[0]
+    return fields, parts
+
+
+def _spread_out(annotation: Any) -> Any:
+    """The model of a field whose keys stand among the others."""
+    if get_origin(annotation) is Annotated and SpreadOut() in annotation.__metadata__:
+        (model,) = set(get_args(get_args(annotation)[0])) - {NoneType}
+        return model
+    return None
+
+
+def _build(
+    model: type, parts: list[tuple[str, type]], values: dict[Any, Any]
+) -> tuple[Any, list[ValidationError]]:
+    """The model of these values, those of its parts gathered; or all that is wrong."""
+    errors = []
+    built = None
+    for name, part in parts:
+        own = {key: values.pop(key) for key in _field_names(part) & values.keys()}
+        if own:
+            try:
+                values[name] = part(**own)
+            except ValidationError as error:
+                errors.append(error)
+    try:
+        built = model(**values)
+    except ValidationError as error:
+        errors.append(error)
+    return built, errors
 
 
 def wrong_shape(node: Node, needed: str) -> Refused:

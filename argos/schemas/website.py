@@ -28,7 +28,15 @@ from argos.schemas.node import (
     ScalarValue,
     plain,
 )
-from argos.schemas.reader import ReadBy, list_reader, locate, model_reader, wrong_shape
+from argos.schemas.options import Options
+from argos.schemas.reader import (
+    ReadBy,
+    SpreadOut,
+    list_reader,
+    locate,
+    model_reader,
+    wrong_shape,
+)
 from argos.schemas.reading import Reading
 from argos.schemas.recipient import AddedRecipients, OverwritingRecipients
 from argos.schemas.wording import describe, did_you_mean, listed, show
@@ -158,6 +166,7 @@ class WebsitePath:
     method: Method = "GET"
     request_data: Annotated[str | None, ReadBy(_read_request_data)] = None
     """JSON text with the keys `data`, `json` and `headers`."""
+    options: Annotated[Options | None, SpreadOut()] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +185,17 @@ class Website:
     recheck_delay: OptionalDuration = None
     retry_before_notification: Annotated[int, Field(ge=0)] | None = None
     timeout: OptionalTimeout = None
+    options: Annotated[Options | None, SpreadOut()] = None
     add_alerts_recipients: AddedRecipients = None
     overwrite_alerts_recipients: OverwritingRecipients = None
 
 
 _read_fields = model_reader(Website)
 
-_Target = tuple[str, str, str | None, WebsiteCheck, bool]
-"""URL, method, request data, check, and whether over IPv6: what makes a task."""
+_Target = tuple[
+    str, str, str | None, tuple[Options | None, Options | None], WebsiteCheck, bool
+]
+"""URL, method, request data, options, check, and whether over IPv6."""
 
 
 def _find_repeat(
@@ -213,7 +225,10 @@ def _targets(website: Website, ip_versions: tuple[bool, bool]) -> Iterator[_Targ
         url = urljoin(website.domain, path.path)
         for check in path.checks:
             for is_ipv6 in uses:
-                yield url, path.method, path.request_data, check, bool(is_ipv6)
+                yield (
+                    *(url, path.method, path.request_data),
+                    *((website.options, path.options), check, bool(is_ipv6)),
+                )
 
 
 def read_website(node: Node, reading: Reading) -> Website:
@@ -243,7 +258,7 @@ def read_website(node: Node, reading: Reading) -> Website:
         raise Refused(node)
     repeat = _find_repeat(website, (uses_ipv4, uses_ipv6), reading)
     if repeat is not None:
-        url, _, _, check, _ = repeat
+        url, *_, check, _ = repeat
         reading.warn(
             node,
             f"`{check.check}` of {url} stands in a website above, too: it is done once, "

@@ -1,8 +1,11 @@
 """What makes a task the same task, and a task group the same group. Pure."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from enum import IntFlag
 from json.encoder import encode_basestring as encode_text
+from typing import Any
 
 from argos.checks import get_registered_check
 from argos.core.probe import IPVersion, Probe
@@ -17,7 +20,7 @@ class Pool(IntFlag):
     IPV6 = 1
     """It reaches IPv6 targets."""
     NEW_CHECKS = 2
-    """It knows the checks that agents of 0.10.3 do not."""
+    """It knows the checks and the probe options that agents of 0.10.3 do not."""
 
 
 def task_key(
@@ -28,11 +31,22 @@ def task_key(
     return _digest(url, method, request_data, check, expected, ip_version)
 
 
+def task_key_apart(key: bytes, group: bytes) -> bytes:
+    """The same for a task that differs from the one of that key by its options only."""
+    return _digest(key.hex(), group.hex())
+
+
 def group_key(
-    *, probe_url: str, method: str, request_data: str | None, ip_version: str
+    *,
+    probe_url: str,
+    method: str,
+    request_data: str | None,
+    ip_version: str,
+    options: str | None = None,
 ) -> bytes:
     """The 128 bits that identify the probe which answers a task."""
-    return _digest(probe_url, method, request_data, ip_version)
+    own = () if options is None else (options,)
+    return _digest(probe_url, method, request_data, ip_version, *own)
 
 
 def _digest(*parts: str | None) -> bytes:
@@ -58,9 +72,18 @@ def probe_url(check: str, url: str) -> str:
     return get_registered_check(check).prepare_probe(Probe(url=url)).url
 
 
-def required_pool(check: str, ip_version: str) -> Pool:
+def check_options(check: str, options: Mapping[str, Any] | None) -> str | None:
+    """The options of a path, as far as a check's probe has use for them, as JSON."""
+    if options is None:
+        return None
+    unwanted = get_registered_check(check).unwanted_options
+    wanted = {k: v for k, v in options.items() if k not in unwanted}
+    return json.dumps(wanted, sort_keys=True) if wanted else None
+
+
+def required_pool(check: str, ip_version: str, options: str | None = None) -> Pool:
     """What a task demands of an agent."""
     pool = Pool.IPV6 if ip_version == IPVersion.V6 else Pool.ANYONE
-    if not get_registered_check(check).is_legacy:
+    if options is not None or not get_registered_check(check).is_legacy:
         pool |= Pool.NEW_CHECKS
     return pool

@@ -11,18 +11,21 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 from urllib.parse import urljoin, urlsplit
 
 from argos.core.probe import IPVersion
 from argos.schemas import Config, Website, WebsitePath
+from argos.schemas.options import options_document
 from argos.server.identity import (
     Pool,
+    check_options,
     group_key,
     probe_url,
     required_pool,
     task_group,
     task_key,
+    task_key_apart,
 )
 
 _MINUTE = timedelta(minutes=1)
@@ -46,6 +49,8 @@ class WantedGroup(NamedTuple):
     frequency: float
     """Minutes."""
     timeout_s: float
+    options: str | None = None
+    """How the probe differs from the usual one, as JSON; with secrets."""
 
 
 class TaskAttributes(NamedTuple):
@@ -109,6 +114,10 @@ class Expansion:
         self.groups: dict[bytes, WantedGroup] = {}
         self._config = config
         self._seen: set[bytes] = set()
+        self._options: dict[bytes, str] = {}
+        """Of the task groups that have some."""
+        self._group_keys: dict[bytes, bytes] = {}
+        """Those of tasks whose groups have options, by the tasks' keys."""
 
     def tasks(self) -> Iterator[WantedTask]:
         """The tasks, in the order of the config."""
@@ -119,7 +128,10 @@ class Expansion:
             timeout_s = timeout.total_seconds()
             for ip_version in self._ip_versions(website):
                 for path in website.paths:
-                    for task in self._path_tasks(path, ip_version, attributes):
+                    options = options_document(
+                        self._config.general.options, website.options, path.options
+                    )
+                    for task in self._path_tasks(path, ip_version, attributes, options):
                         self._add_to_group(task, timeout_s)
                         yield task
 
@@ -131,7 +143,11 @@ class Expansion:
             yield IPVersion.V6
 
     def _path_tasks(
-        self, path: WebsitePath, ip_version: IPVersion, attributes: TaskAttributes
+        self,
+        path: WebsitePath,
+        ip_version: IPVersion,
+        attributes: TaskAttributes,
+        options: Mapping[str, Any] | None,
     ) -> Iterator[WantedTask]:
         url = urljoin(attributes.domain, path.path)
         request: _Request = {
@@ -140,27 +156,53 @@ class Expansion:
             "ip_version": ip_version,
         }
         group = task_group(url=url, **request)
-        by_probe: dict[str, TaskAttributes] = {}
+        by_probe: dict[Any, TaskAttributes] = {}
         for check, expected in ((each.check, each.expected) for each in path.checks):
-            key = task_key(url=url, check=check, expected=expected, **request)
-            if key in self._seen:
-                continue
-            self._seen.add(key)
-            probed = probe_url(check, url)
-            if probed not in by_probe:
-                by_probe[probed] = attributes._replace(
-                    group_key=group_key(probe_url=probed, **request)
+            probe = probed, own = probe_url(check, url), check_options(check, options)
+            if probe not in by_probe:
+                by_probe[probe] = attributes._replace(
+                    group_key=self._group_key(probed, request, own)
                 )
+            key = task_key(url=url, check=check, expected=expected, **request)
+            free = self._free_key(key, by_probe[probe].group_key)
+            if free is None:
+                continue
             yield WantedTask(
-                key, url, path.method, path.request_data, check, expected,
-                ip_version, group, by_probe[probed],
+                free, url, path.method, path.request_data, check, expected,
+                ip_version, group, by_probe[probe],
             )  # fmt: skip
+
+    def _group_key(self, probed: str, request: _Request, options: str | None) -> bytes:
+        key = group_key(probe_url=probed, options=options, **request)
+        if options is not None:
+            self._options[key] = options
+        return key
+
+    def _free_key(self, key: bytes, group: bytes) -> bytes | None:
+        """The key for a task; None when the config has that task already.
+
+        Options are no part of it, so that a new password or one more redirect leaves
+        the history where it is; only a second task that differs in nothing else from
+        the first is kept apart by them.
+        """
+        own = group if group in self._options else None
+        if key in self._seen:
+            if own == self._group_keys.get(key):
+                return None
+            key = task_key_apart(key, group)
+            if key in self._seen:
+                return None
+        self._seen.add(key)
+        if own is not None:
+            self._group_keys[key] = own
+        return key
 
     def _add_to_group(self, task: WantedTask, timeout_s: float) -> None:
         """Let a group run as often, and take as long, as the most demanding task."""
         key, frequency = task.attributes.group_key, task.attributes.frequency
-        pool = required_pool(task.check, task.ip_version)
-        group = WantedGroup(key, pool, frequency, timeout_s)
+        options = self._options.get(key)
+        pool = required_pool(task.check, task.ip_version, options)
+        group = WantedGroup(key, pool, frequency, timeout_s, options)
         present = self.groups.setdefault(key, group)
         if present == group:
             return
@@ -169,6 +211,7 @@ class Expansion:
             present.pool | pool,
             min(frequency, present.frequency),
             max(timeout_s, present.timeout_s),
+            options,
         )
 
     def _attributes(self, website: Website) -> TaskAttributes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from argos.errors import ConfigError, Fault
 from argos.schemas.config import Config, build_config
 from argos.schemas.node import Refused
+from argos.schemas.options import digest_options
 from argos.schemas.reading import Notes, Reading
 from argos.schemas.website import Website
 from argos.server.includes import ConfigFiles
@@ -80,6 +81,10 @@ def digest_websites(websites: Iterable[Website]) -> str:
     digest = hashlib.sha256()
     for website in websites:
         digest.update(repr(website).encode("utf-8", "surrogatepass"))
+        options = website.options, *(path.options for path in website.paths)
+        if any(options):
+            # Their secrets do not show in the line above.
+            digest.update(digest_options(options).encode())
     return digest.hexdigest()
 
 

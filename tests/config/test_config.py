@@ -44,6 +44,9 @@ apprise-group-without-name 4:13: An entry of `apprise` must have a text as its n
 apprise-is-a-list 4:12: `apprise` must be a mapping (lines with `key: value`).
 apprise-is-broken 4:12: The file nowhere.yaml cannot be read: No such file or directory.
 apprise-url-is-a-mapping 4:20: An entry of `apprise` must be a text.
+auth-is-a-text 4:11: `auth` must be a mapping (lines with `key: value`).
+auth-of-two-kinds 4:11: `auth` must have either `basic` or `bearer`.
+auth-with-a-colon 4:30: `username` must not hold a colon.
 base-url-is-a-number 4:13: `base_url` must be an address such as https://example.org/, not 5.
 base-url-of-another-scheme 4:13: `base_url` must begin with http:// or https://, not 'ftp://argos.example.org'.
 base-url-without-scheme 4:13: `base_url` must be an address such as https://example.org/, not 'argos.example.org'.
@@ -74,6 +77,7 @@ check-value-with-nul 7:28: `body-contains` must not hold a NUL character; a data
 check-value-with-unknown-tag 7:25: Argos does not know the tag `!nope`.
 checks-is-a-mapping 6:17: `checks` must be a list (lines that begin with `- `).
 checks-is-null 6:16: `checks` must be a list (lines that begin with `- `), not nothing.
+client-certificate-relative 4:32: `cert` must be a whole path, from / on, on the machine of the agent.
 colon-in-a-text 2:13: This is not YAML: mapping values are not allowed in this context; put quotes around a text that holds `: `.
 control-character 2:9: YAML does not allow the character U+0007 here; in double quotes it can be written "\u0007".
 cookie-secret-is-a-list 4:18: `cookie_secret` must be a text.
@@ -99,6 +103,7 @@ faults-in-included-files parts/faulty/a.yaml:1:9: `domain` must be an address su
 faults-in-included-files parts/faulty/b.yaml:3:1: This is not YAML: did not find expected node content, while parsing a flow node that begins in line 3.
 faults-in-included-files parts/faulty/c.yaml:1:1: A website must be a mapping (lines with `key: value`), not nothing.
 faults-in-one-included-file parts/faulty/a.yaml:1:9: `domain` must be an address such as https://example.org/, not 'example.org'.
+follow-too-far 4:13: `follow` must be at most 10, not 11.
 frequency-in-base-60 4:14: `frequency` must be a duration with its unit, as in "5m", not 750.
 frequency-is-a-list 4:14: `frequency` must be a duration with its unit, as in "5m", not a list.
 frequency-is-a-number 4:14: `frequency` must be a duration with its unit, as in "5m", not 5.
@@ -109,9 +114,11 @@ frequency-is-zero 4:14: `frequency` must be more than 0, not '0m'.
 frequency-too-long 4:14: `frequency` cannot be used: '99999999y' is not a duration: it is too long; write for instance "5m" (minutes), "1h30m" or "7d".
 frequency-with-unknown-unit 4:14: `frequency` cannot be used: '5min' is not a duration: "min" is not a unit (did you mean "m"?); write for instance "5m" (minutes), "1h30m" or "7d".
 frequency-without-unit 4:14: `frequency` has no unit in '5'; write for instance "5m" (minutes).
+general-options 5:18: `all_addresses` must be yes or no, not 'perhaps'.
 gotify-is-a-mapping 4:11: `gotify` must be a list (lines that begin with `- `).
 gotify-token-is-a-number 4:57: An entry of `tokens` must be a text; put it in quotes if it is one.
 gotify-url-unusable 4:18: `url` must be an address such as https://example.org/, not 'https://'.
+http-version-unknown 4:19: `http_version` must be `auto`, `1.1`, `2`, `2-prior-knowledge` or `3`, not '4'.
 impossible-date 2:9: '2026-02-31' is no usable timestamp; a text needs quotes.
 include-a-folder 2:11: The file parts cannot be read: Not a regular file.
 include-list-too-long 2:11: An include must be a file name, a list `[pattern, depth]` or a mapping with `urlpath`.
@@ -162,10 +169,13 @@ missing-sections 1:1: `ssl` is missing here.
 missing-sections 1:1: `websites` is missing here.
 mistyped-required-key 5:3: `secrets` is missing here; is it `secret`?
 name-is-empty 4:11: `name` must not be empty.
+name-server-by-name 4:18: `name_server` must be an address, with a port or without, such as 9.9.9.9, 127.0.0.1:5353 or [2620:fe::fe]:53.
 name-too-long 4:11: `name` must have at most 200 characters.
 nested-too-deep 2:58: The config must not nest more than 50 levels deep.
 not-utf-8 2:6: The byte 0xe9 is not UTF-8; save the file in that encoding.
 open-bracket 3:1: This is not YAML: did not find expected node content, while parsing a flow node that begins in line 3.
+options-and-more 4:13: `follow` must be at least 0, not -1.
+options-and-more 5:14: `timeout` must be at most 10 minutes, not 1h.
 path-elsewhere 5:15: 'mailto:admin@example.org' does not lead to an http or https URL.
 path-elsewhere 7:15: '//[oops' does not lead to an http or https URL.
 path-is-a-number 5:15: `path` must be a text; put it in quotes if it is one.
@@ -174,14 +184,15 @@ path-with-nul 5:15: `path` must not hold a NUL character; a database cannot stor
 paths-are-missing 3:5: `paths` is missing here.
 paths-is-a-mapping 4:12: `paths` must be a list (lines that begin with `- `).
 paths-is-null 4:11: `paths` must be a list (lines that begin with `- `), not nothing.
+proxy-of-another-scheme 4:12: `proxy` must begin with http:// or socks5h:// (of SOCKS, the kind that looks names up itself).
 python-object 2:6: Argos does not know the tag `!!python/object/apply:os.system`.
 recheck-delay-is-negative 4:18: `recheck_delay` must be more than 0, not '-1m'.
 recipient-is-null 4:35: A recipient must be a text, such as `mail`.
 recipients-is-a-text 4:28: `add_alerts_recipients` must be a list (lines that begin with `- `).
 request-data-is-a-text 7:23: `request_data` must be a mapping (lines with `key: value`).
 request-data-variable-not-set 7:49: An entry of `headers` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
-request-data-with-date-as-key 7:23: `request_data` must not hold a date; put it in quotes if it is a text.
 request-data-with-date 7:23: `request_data` must not hold a date; put it in quotes if it is a text.
+request-data-with-date-as-key 7:23: `request_data` must not hold a date; put it in quotes if it is a text.
 request-header-is-a-number 7:39: An entry of `headers` must be a text; put it in quotes if it is one.
 request-header-with-line-break 7:33: `headers` must not hold line breaks, as 'Authorization' does.
 request-headers-are-a-list 7:33: `headers` must be a mapping (lines with `key: value`).
@@ -223,12 +234,13 @@ threshold-without-severity 4:12: A threshold must have one of the severities `wa
 thresholds-is-a-mapping 4:5: `thresholds` must be a list (lines that begin with `- `).
 timeout-is-zero 4:12: `timeout` must be more than 0, not '0s'.
 timeout-too-long 4:12: `timeout` must be at most 10 minutes, not 11m.
-unknown-tag-of-a-mapping 2:6: Argos does not know the tag `!secret`.
+tls-min-unknown 4:14: `tls_min` must be `1.0`, `1.1`, `1.2` or `1.3`, not '1.4'; did you mean `1.3`?
 unknown-tag 2:6: Argos does not know the tag `!secret`.
+unknown-tag-of-a-mapping 2:6: Argos does not know the tag `!secret`.
 unquoted-variable-in-braces 4:14: This is not YAML: did not find expected ',' or '}', while parsing a flow mapping that begins in line 4; put quotes around a text that holds `{`, `}` or `,`.
 value-with-unknown-tag 4:8: Argos does not know the tag `!nope`.
-variable-not-set-in-a-list 4:53: `addresses` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
 variable-not-set 4:18: `cookie_secret` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
+variable-not-set-in-a-list 4:53: `addresses` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
 website-frequency-is-a-number 4:16: `frequency` must be a duration with its unit, as in "5m", not 5.
 website-ipv6-perhaps 4:11: `ipv6` must be yes or no, not 2.
 website-is-a-text 3:5: A website must be a mapping (lines with `key: value`).

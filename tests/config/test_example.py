@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from argos.checks import get_registered_checks
 from argos.schemas import Config, Website, WebsitePath
+from argos.schemas.options import Auth, BasicAuth, ClientCertificate, Options
 from argos.schemas.website import RequestData
 from argos.server.settings import read_config
 from tests.tree import ROOT
@@ -27,11 +28,22 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-MODELS: list[type[BaseModel]] = [*dict.fromkeys(_models(Config)), RequestData]
+MODELS: list[type[BaseModel]] = [
+    *dict.fromkeys(_models(Config)),
+    RequestData,
+    Auth,
+    BasicAuth,
+    ClientCertificate,
+]
+_DATACLASSES = (Website, WebsitePath, Options)
 KEYS = sorted(
-    {name for model in MODELS for name in model.model_fields}
-    | {name for model in (Website, WebsitePath) for name in get_type_hints(model)}
+    (
+        {name for model in MODELS for name in model.model_fields}
+        | {name for model in _DATACLASSES for name in get_type_hints(model)}
+    )
+    - {"options"}
 )
+"""The keys of `options` stand among the others."""
 
 
 @pytest.mark.parametrize("key", KEYS)

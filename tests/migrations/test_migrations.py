@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
+from argos.clock import utcnow
 from argos.core.rollup import Kind, hours_of_day
 from argos.core.schedule import EPOCH
 from argos.core.severity import Severity, Status
@@ -20,6 +21,7 @@ from argos.server.models import (
     ConfigCache,
     Incident,
     Result,
+    Schedule,
     Task,
     TaskDay,
     User,
@@ -281,3 +283,25 @@ def test_the_known_revisions_are_alembics():
 
     chain = [each.revision for each in script.walk_revisions()][::-1]
     assert list(revision.REVISIONS) == chain
+
+
+def test_going_back_leaves_0_10_3_no_task_twice(database):
+    runner.migrate(database)
+    with database.transaction() as session:
+        request = {"url": "https://a.example/", "domain": "https://a.example/"}
+        for n, options in enumerate([None, {"follow": 1}, {"follow": 2}]):
+            key = bytes([n] * 16)
+            group = Schedule(key=key, frequency=5, due_at=utcnow(), options=options)
+            session.add(group)
+            session.flush()
+            expected = "301" if n == 2 else "200"
+            task = Task(key=key, check="status-is", expected=expected, frequency=5)
+            for name, value in {**request, "group_id": group.id}.items():
+                setattr(task, name, value)
+            session.add(task)
+
+    runner.migrate(database, revision=LEGACY)
+
+    with database.engine.connect() as connection:
+        left = connection.scalars(text("SELECT expected FROM tasks ORDER BY id")).all()
+        assert left == ["200", "301"]

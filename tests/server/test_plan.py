@@ -1,6 +1,8 @@
 """From config to wanted tasks, and from present to wanted."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -191,7 +193,11 @@ def test_the_task_group_is_what_agents_of_0_10_3_know():
 
 
 def test_keys_tell_nothing_and_an_empty_text_apart():
-    request = {"probe_url": "https://a.example/", "method": "POST", "ip_version": "4"}
+    request: dict[str, Any] = {
+        "probe_url": "https://a.example/",
+        "method": "POST",
+        "ip_version": "4",
+    }
 
     assert group_key(request_data=None, **request) != group_key(
         request_data="", **request
@@ -269,3 +275,49 @@ def test_i52_more_than_ten_and_more_than_a_fifth_is_a_mass_removal(
     removed, present, expected
 ):
     assert is_mass_removal(removed, present) is expected
+
+
+TWO_WAYS = """
+  - domain: "https://example.org"
+    ipv6: false
+    http_version: auto
+    auth: {bearer: canary}
+    paths:
+      - path: /
+        checks: [{status-is: 200}, {http-to-https: true}]
+      - path: /
+        auth: none
+        http_version: 1.1
+        checks: [{status-is: 200}]
+"""
+
+
+def test_paths_that_differ_by_their_options_are_two_tasks_and_groups(tmp_path):
+    wanted = plan(tmp_path, TWO_WAYS)
+
+    seen = [
+        (task.check, json.loads(group.options or "null"), group.pool)
+        for task in wanted.tasks.values()
+        for group in [wanted.groups[task.attributes.group_key]]
+    ]
+    options = {"http_version": "auto", "auth": {"bearer": "canary"}}
+    assert seen == [
+        ("status-is", options, Pool.NEW_CHECKS),
+        ("http-to-https", None, Pool.ANYONE),
+        ("status-is", None, Pool.ANYONE),
+    ]
+
+
+def test_options_leave_the_key_of_a_task_alone_but_not_that_of_its_group(tmp_path):
+    without = plan(tmp_path, TWO_WAYS.replace("auth: {bearer: canary}", "auth: none"))
+    plain = TWO_WAYS.replace("    auth: {bearer: canary}\n    paths", "    paths")
+    plain = plain.replace("    http_version: auto\n", "")
+    usual = plan(tmp_path, plain)
+
+    assert list(usual.tasks) == list(without.tasks)[:2]
+    (first, *_) = without.tasks.values()
+    key = group_key(
+        probe_url=first.url, method="GET", request_data=None, ip_version="4"
+    )
+    assert key in usual.groups
+    assert first.attributes.group_key != key

@@ -7,13 +7,13 @@ probe in question fails, others go on.
 
 import base64
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import quote, unquote_to_bytes
 
 from argos.agent.engine.address import Address, read_address
 from argos.agent.engine.body import ACCEPT_ENCODING
+from argos.core.options import NO_OPTIONS
 from argos.core.probe import Probe
 
 METHODS = frozenset({
@@ -92,6 +92,8 @@ def prepare_request(probe: Probe, *, user_agent: str) -> Request:
         raise ProbeRefusedError(f"The method {probe.method!r} is unknown.")
     if probe.method == "HEAD" and probe.body:
         raise ProbeRefusedError("A HEAD request cannot carry data.")
+    if replace(probe.options, authorization=None) != NO_OPTIONS:
+        raise ProbeRefusedError("This agent cannot serve all options of this probe.")
     parts = _split(probe.url)
     scheme = parts["scheme"].lower()
     host, address = _read_host((parts["v6"] or parts["name"] or "").lower())
@@ -103,7 +105,7 @@ def prepare_request(probe: Probe, *, user_agent: str) -> Request:
         port=port,
         address=address,
         method=probe.method,
-        headers=_headers(probe.headers, parts["user"], user_agent),
+        headers=_headers(probe, parts["user"], user_agent),
         body=b"" if probe.body is None and probe.method in _WITH_BODY else probe.body,
     )
 
@@ -170,15 +172,19 @@ def _join(scheme: str, host: str, port: int, target: str) -> str:
 
 
 def _headers(
-    given: Mapping[str, str], user: str | None, user_agent: str
+    probe: Probe, user: str | None, user_agent: str
 ) -> tuple[tuple[str, str], ...]:
     own = _own_headers(user_agent)
-    if user is None and not given:
+    authorization = probe.options.authorization
+    if user is None and authorization is None and not probe.headers:
         return own
     headers = {name.lower(): (name, value) for name, value in own}
     if user is not None:
         headers["authorization"] = ("Authorization", _basic(user))
-    for name, value in given.items():
+    if authorization is not None:
+        _check_header("Authorization", authorization)
+        headers["authorization"] = ("Authorization", authorization)
+    for name, value in probe.headers.items():
         _check_header(name, value)
         headers[name.lower()] = (name, value)
     # The engine knows the length of what it sends better than anybody.

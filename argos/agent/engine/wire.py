@@ -15,6 +15,13 @@ from typing import Any
 
 from argos.agent.engine.address import Policy
 from argos.agent.engine.interface import EngineSettings
+from argos.core.options import (
+    NO_OPTIONS,
+    ClientCertificate,
+    HTTPVersion,
+    ProbeOptions,
+    TLSVersion,
+)
 from argos.core.probe import (
     Certificate,
     FailureKind,
@@ -89,12 +96,14 @@ def probe_to_item(key: int, probe: Probe) -> Item:
         probe.timeout // _MICROSECOND,
         probe.max_body_bytes,
         probe.wants_certificate,
+        _options_to_item(probe.options),
     )
 
 
 def probe_from_item(item: Item) -> tuple[int, Probe]:
     """The inverse of `probe_to_item`."""
-    _, key, url, method, version, headers, body, timeout, max_body_bytes, wants = item
+    _, key, url, method, version, headers, body, timeout, *rest = item
+    max_body_bytes, wants, options = rest
     return key, Probe(
         url=url,
         method=method,
@@ -104,6 +113,7 @@ def probe_from_item(item: Item) -> tuple[int, Probe]:
         timeout=timedelta(microseconds=timeout),
         max_body_bytes=max_body_bytes,
         wants_certificate=wants,
+        options=_options_from_item(options),
     )
 
 
@@ -182,6 +192,36 @@ def settings_from_item(item: Item) -> EngineSettings:
         user_agent_suffix=suffix,
         policy=Policy.from_texts(allow=allow, deny=deny, public_only=public_only),
         name_servers=name_servers,
+    )
+
+
+def _options_to_item(options: ProbeOptions) -> Item | None:
+    if options is NO_OPTIONS:
+        return None
+    certificate = options.client_certificate
+    return (
+        options.http_version.value,
+        options.follow,
+        options.tls_min.value,
+        options.authorization,
+        certificate and (certificate.cert, certificate.key, certificate.password),
+        options.proxy,
+        options.name_server,
+        options.all_addresses,
+    )
+
+
+def _options_from_item(item: Item | None) -> ProbeOptions:
+    if item is None:
+        return NO_OPTIONS
+    http_version, follow, tls_min, authorization, certificate, *rest = item
+    return ProbeOptions(
+        HTTPVersion(http_version),
+        follow,
+        TLSVersion(tls_min),
+        authorization,
+        certificate and ClientCertificate(*certificate),
+        *rest,
     )
 
 

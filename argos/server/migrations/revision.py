@@ -15,6 +15,7 @@ REVISIONS = (
     "20261123_foundation",
     "20261125_delivery",
     "20261125_rollups",
+    "20261125_probe_options",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

@@ -72,7 +72,7 @@ class Schedule(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     key: Mapped[bytes] = mapped_column(LargeBinary(16), unique=True)
-    """blake2b-128 of what makes the probe: method, IP version, URL, request data."""
+    """blake2b-128 of what makes the probe: method, IP version, URL, request data, options."""
     pool: Mapped[int] = mapped_column(SmallInteger, default=0)
     """Which agents may lease it; see `argos.server.identity.Pool`."""
     shard: Mapped[int] = mapped_column(SmallInteger, default=0)
@@ -80,6 +80,8 @@ class Schedule(Base):
     """Minutes; the shortest of the group's tasks."""
     timeout_s: Mapped[float] = mapped_column(Float(53), default=30.0)
     """Total deadline of the probe, in seconds."""
+    options: Mapped[dict[str, Any] | None] = mapped_column(JsonDocument)
+    """How the probe differs from the usual one, secrets included; not for pages."""
     next_run: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the upcoming, or leased, run is planned; NULL until the first run is over."""
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, TextualSelect, bindparam, select, text
 from sqlalchemy.orm import Session
@@ -38,6 +38,7 @@ class LeasedTask(NamedTuple):
     retry_before_notification: int
     contiguous_failures: int
     timeout_s: float
+    options: dict[str, Any] | None
     lease_no: int
     leased_at: datetime
     leased_by: str
@@ -46,8 +47,12 @@ class LeasedTask(NamedTuple):
 # The tables' own columns: those of the classes go through the object-relational
 # mapping, which takes as long as all the rest of the query.
 _TASK_COLUMNS = [
-    *(Task.__table__.c[name] for name in LeasedTask._fields[:-4]),
+    *(
+        Task.__table__.c[name]
+        for name in LeasedTask._fields[: LeasedTask._fields.index("timeout_s")]
+    ),
     Schedule.__table__.c.timeout_s,
+    Schedule.__table__.c.options,
 ]
 
 # A lease that ran out leaves `leased_at` behind. A group that keeps doing so is held

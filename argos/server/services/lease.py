@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from argos.checks import get_registered_checks
-from argos.protocol import IPV6_CAPABILITY, HeldLease
+from argos.protocol import IPV6_CAPABILITY, OPTIONS_CAPABILITY, HeldLease
 from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.identity import Pool
@@ -64,22 +64,23 @@ def allowed_pools(capabilities: Collection[str] | None) -> list[Pool]:
     """The queues that an agent may lease from.
 
     Agents of 0.10.3 probe IPv6 without saying so, and know no check of ours. One that
-    lacks any of the new checks gets none of them: a group's checks come together.
+    lacks any of what is new gets nothing of it: a group's checks come together.
     """
     if capabilities is None:
         return [Pool.ANYONE, Pool.IPV6]
     pools = [Pool.ANYONE]
     if IPV6_CAPABILITY in capabilities:
         pools.append(Pool.IPV6)
-    if new_checks() <= set(capabilities):
+    if new_abilities() <= set(capabilities):
         pools += [pool | Pool.NEW_CHECKS for pool in pools]
     return pools
 
 
-def new_checks() -> frozenset[str]:
-    """The checks that agents of 0.10.3 do not know."""
+def new_abilities() -> frozenset[str]:
+    """What agents of 0.10.3 cannot do: our own checks, and probe options."""
     checks = get_registered_checks().values()
-    return frozenset(check.name for check in checks if not check.is_legacy)
+    own = (check.name for check in checks if not check.is_legacy)
+    return frozenset((OPTIONS_CAPABILITY, *own))
 
 
 def _min_lease(capabilities: Collection[str] | None, config: Config) -> timedelta:

@@ -8,6 +8,7 @@ from functools import partial
 from argos import VERSION
 from argos.errors import MassRemovalRefused
 from argos.schemas import Config
+from argos.schemas.options import digest_options
 from argos.server.database import Database, Session
 from argos.server.plan import (
     MASS_REMOVAL_COUNT,
@@ -78,6 +79,7 @@ def cache_entries(loaded: LoadedConfig) -> dict[str, str]:
         "general_ipv4": str(general.ipv4),
         "general_ipv6": str(general.ipv6),
         "general_timeout": str(general.timeout.total_seconds()),
+        "general_options": digest_options([general.options]),
         "known_recipients": _recipients_text(loaded.config),
         # Another version may make other tasks, or other task groups, of the same config.
         "argos_version": VERSION,

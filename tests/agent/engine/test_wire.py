@@ -18,6 +18,12 @@ from argos.agent.engine.wire import (
     settings_from_item,
     settings_to_item,
 )
+from argos.core.options import (
+    ClientCertificate,
+    HTTPVersion,
+    ProbeOptions,
+    TLSVersion,
+)
 from argos.core.probe import (
     Certificate,
     FailureKind,
@@ -84,6 +90,16 @@ def test_probe_arrives_as_it_was():
         timeout=timedelta(milliseconds=1500),
         max_body_bytes=10,
         wants_certificate=False,
+        options=ProbeOptions(
+            http_version=HTTPVersion.V3,
+            follow=2,
+            tls_min=TLSVersion.V1_0,
+            authorization="Bearer a",
+            client_certificate=ClientCertificate("/a", password="b"),
+            proxy="http://192.0.2.1:8080",
+            name_server="9.9.9.9",
+            all_addresses=True,
+        ),
     )
 
     assert probe_from_item(over_the_wire(probe_to_item(1, probe))) == (1, probe)

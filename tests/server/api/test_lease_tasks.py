@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from argos.clock import utcnow
-from argos.protocol import Task as WireTask
+from argos.protocol import OPTIONS_CAPABILITY, Task as WireTask
 from argos.server.models import Agent, Schedule
-from argos.server.services.lease import new_checks
+from argos.server.services.lease import new_abilities
 from tests.server.factories import add_group, add_groups
 
 LEGACY_KEYS = [
@@ -146,6 +146,22 @@ def test_name_of_an_agent_is_made_visible_and_bounded(agent_client, groups):
     assert len(task["selected_by"]) == 200
 
 
+def test_an_agent_that_knows_only_the_checks_gets_no_options(agent_client, database):
+    with database.transaction() as session:
+        options = {"auth": {"bearer": "canary-7f3a"}}
+        add_group(session, "a", due_at=utcnow(), pool=2, options=options)
+    checks = new_abilities() - {OPTIONS_CAPABILITY}
+
+    for announced in (None, "ipv6", ",".join(checks)):
+        params = {} if announced is None else {"capabilities": announced}
+        assert agent_client.get("/api/tasks", params=params).json() == []
+    params = {"capabilities": ",".join(new_abilities())}
+    (task,) = agent_client.get("/api/tasks", params=params).json()
+
+    assert task["options"] == options
+    assert "canary" not in repr(WireTask(**task))
+
+
 @pytest.mark.parametrize(
     ("params", "pools"),
     [
@@ -159,7 +175,7 @@ def test_name_of_an_agent_is_made_visible_and_bounded(agent_client, groups):
     ids=["0.10.3", "nothing", "IPv6", "other checks", "new checks", "everything"],
 )
 def test_agent_gets_what_it_can_probe(agent_client, database, params, pools):
-    everything = ",".join(sorted(new_checks()))
+    everything = ",".join(sorted(new_abilities()))
     params = {name: value.replace("ALL", everything) for name, value in params.items()}
     with database.transaction() as session:
         names = {

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from argos.core.severity import Severity
 from argos.errors import MassRemovalRefused
 from argos.server.database import Database
+from argos.server.identity import Pool
 from argos.server.models import ConfigCache, Incident, Result, Schedule, Task, Website
 from argos.server.plan import TaskAttributes, wanted_tasks
 from argos.server.services.reconcile import Counts, cache_entries, reconcile
@@ -234,6 +235,7 @@ def test_the_cache_has_the_names_of_0_10_3(load):
         "general_ipv4": "True",
         "general_ipv6": "True",
         "general_timeout": "30.0",
+        "general_options": "",
     }
 
 
@@ -310,3 +312,39 @@ def states(tasks: dict[bytes, PresentTask]) -> dict[bytes, object]:
         key: "archived" if task.is_archived else task.attributes
         for key, task in tasks.items()
     }
+
+
+WITH_PASSWORD = """
+  - domain: "https://a.example"
+    ipv6: false
+    auth: {basic: {username: ada, password: PASSWORD}}
+    paths: [{path: /, checks: [{status-is: 200}]}]
+"""
+
+
+def test_options_and_their_secrets_change_while_the_history_stays(database, load, now):
+    reconcile(database, load(A), now=now)
+    (task,) = list_tasks(database)
+
+    for password in ("first", "second"):
+        loaded = load(WITH_PASSWORD.replace("PASSWORD", password))
+        counts = reconcile(database, loaded, now=now)
+
+        assert counts == Counts(deleted=0, added=0, updated=1)
+        assert password not in repr(cache_entries(loaded))
+        with database.reading() as session:
+            schedule = session.scalars(select(Schedule)).one()
+            assert schedule.options == {
+                "auth": {"basic": {"username": "ada", "password": password}}
+            }
+            assert schedule.pool == Pool.NEW_CHECKS
+            assert session.scalars(select(Task)).one().id == task.id
+
+
+def test_a_change_of_the_general_options_is_applied(database, load, now):
+    reconcile(database, load(A), now=now)
+    head = HEAD.replace("general:\n", "general:\n  follow: 2\n")
+
+    assert reconcile(database, load(A, head=head), now=now) is not None
+    with database.reading() as session:
+        assert session.scalars(select(Schedule)).one().options == {"follow": 2}

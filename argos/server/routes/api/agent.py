@@ -277,6 +277,7 @@ def encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
         "lease_no": task.lease_no,
         "leased_at": task.leased_at.isoformat(),
         "timeout_s": task.timeout_s,
+        "options": task.options,
     }
 
 
