@@ -22,16 +22,16 @@ from argos.agent.probing import (
     describe_error,
     is_quick,
     judge_group,
-    make_result,
     plan_probes,
     second_look,
 )
 from argos.agent.reporter import Reporter, RunBlocking
+from argos.agent.result import encode_results
 from argos.checks.base import Verdict
 from argos.clock import Clock
-from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
+from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure
 from argos.errors import NotAnArgosServer, ServerError, TokenRefused
-from argos.protocol import MAX_LEASE_GROUPS, AgentResult, HeldLease, Task
+from argos.protocol import MAX_LEASE_GROUPS, HeldLease, Task
 
 log = logging.getLogger(__name__)
 
@@ -242,7 +242,7 @@ class AgentLoop:
     def _accept(self, tasks: Iterable[Task]) -> None:
         received_at = self._clock.monotonic()
         plan = plan_probes(tasks)
-        self._reporter.add(_results(plan.hopeless, timedelta(0), None))
+        self._reporter.add(encode_results(plan.hopeless, elapsed=timedelta(0)))
         self._pending.extend(_Assignment(group, received_at) for group in plan.groups)
         if not self._stopping.is_set():
             self._start_pending()
@@ -271,7 +271,7 @@ class AgentLoop:
             log.exception("Could not probe %s", assignment.group.probe.url)
             elapsed, timings = self._elapsed(assignment), None
             verdicts = [(task, describe_error(err)) for task in assignment.group.tasks]
-        self._reporter.add(_results(verdicts, elapsed, timings))
+        self._reporter.add(encode_results(verdicts, elapsed=elapsed, timings=timings))
 
     async def _probe_surely(self, assignment: _Assignment) -> Outcome:
         """Probe; once more before a timeout counts that may be our own fault."""
@@ -342,14 +342,3 @@ class AgentLoop:
             log.warning("Could not hand back leases, which will run out: %s", err)
         else:
             log.info("Handed back %d leases", len(leases))
-
-
-def _results(
-    verdicts: Iterable[tuple[Task, Verdict]],
-    elapsed: timedelta,
-    timings: Timings | None,
-) -> list[AgentResult]:
-    return [
-        make_result(task, verdict, elapsed=elapsed, timings=timings)
-        for task, verdict in verdicts
-    ]

@@ -1,4 +1,4 @@
-"""What to ask, of which target, to answer leased tasks; and the results of the answer.
+"""What to ask, of which target, to answer leased tasks; and what the answer means.
 
 Pure: no network, no clock.
 """
@@ -7,33 +7,32 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 from argos.checks import get_registered_check
 from argos.checks.base import Verdict
-from argos.core.options import NO_OPTIONS, read_options
-from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
+from argos.core.options import NO_OPTIONS, ProbeOptions, read_options
+from argos.core.probe import FailureKind, IPVersion, Outcome, Probe, ProbeFailure
 from argos.core.schedule import LEASE_MARGIN
 from argos.core.severity import Status
-from argos.errors import ArgosError
-from argos.protocol import MAX_CONTEXT_BYTES, AgentResult, PhaseTimings, Task
+from argos.protocol import Method, Task
 
 LEGACY_TIMEOUT = timedelta(seconds=50)
 """For tasks of a 0.10.3 server: its locks may end after 61 seconds."""
 
-CERTIFICATE_CHECK = "ssl-certificate-expiration"
-"""The one check whose verdict 0.10.3 lets the server judge."""
 REPORT_INTERVAL = timedelta(seconds=5)
 """What is kept of a lease for judging and reporting."""
 SHORTEST_SECOND_LOOK = timedelta(seconds=2)
 """With less time than this a second probe proves nothing."""
 
+KNOWN_PROBES = 20_000
+"""Requests that are remembered from one lease to the next, at 1 KB each."""
+
 _QUICK_BODY_BYTES = 16 * 1024
 _PATTERN_CHECKS = "-like"
 _NO_MAPPING = "request_data should be a mapping of data, is_json and headers"
-_LONGEST_PHASE_US = 2**31 - 1
-_FACTS_THAT_BREAK_0_10_3 = frozenset({"cls", "config", "result"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +63,64 @@ def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
         except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
             hopeless.append((task, describe_error(err)))
             continue
-        key = (task.group_id, task.lease_no, *_probe_key(probe))
-        probes.setdefault(key, probe)
-        members.setdefault(key, []).append(task)
+        key = (task.group_id, task.lease_no, id(probe))
+        if key in members:
+            members[key].append(task)
+        else:
+            probes[key] = probe
+            members[key] = [task]
     groups = [ProbeGroup(probe, tuple(members[key])) for key, probe in probes.items()]
     return ProbePlan(groups, hopeless)
 
 
-def _probe_key(probe: Probe) -> tuple[Any, ...]:
-    """What two probes have in common when one of them is enough."""
-    headers = tuple(sorted(probe.headers.items()))
-    return (
-        *(probe.url, probe.method, probe.ip_version, headers, probe.body),
-        *(probe.timeout, probe.options),
+def make_probe(task: Task) -> Probe:
+    """The request that answers a task; raises when there can be none.
+
+    For the same request it is the same object: so tasks are sorted, and so a worker
+    knows what it was told before.
+    """
+    return _probe_of_check(
+        task.check,
+        task.url,
+        task.method,
+        task.ip_version,
+        task.request_data,
+        task.timeout_s,
+        NO_OPTIONS if task.options is None else read_options(task.options),
     )
 
 
-def make_probe(task: Task) -> Probe:
-    """The request that answers a task; raises when there can be none."""
-    headers, body = parse_request_data(task.request_data)
-    probe = Probe(
-        url=task.url,
-        method=task.method,
-        ip_version=task.ip_version,
+@lru_cache(maxsize=KNOWN_PROBES)
+def _probe_of_check(check: str, *wanted: Any) -> Probe:
+    return get_registered_check(check).prepare_probe(_probe_of_task(*wanted))
+
+
+@lru_cache(maxsize=KNOWN_PROBES)
+def _probe_of_task(
+    url: str,
+    method: Method,
+    ip_version: IPVersion,
+    request_data: str | None,
+    timeout_s: float | None,
+    options: ProbeOptions,
+) -> Probe:
+    headers, body = parse_request_data(request_data)
+    return Probe(
+        url=url,
+        method=method,
+        ip_version=ip_version,
         headers=headers,
         body=body,
-        timeout=_timeout(task),
-        wants_certificate=task.url[:6].lower() == "https:",
-        options=NO_OPTIONS if task.options is None else read_options(task.options),
+        timeout=_timeout(timeout_s),
+        wants_certificate=url[:6].lower() == "https:",
+        options=options,
     )
-    return get_registered_check(task.check).prepare_probe(probe)
 
 
-def _timeout(task: Task) -> timedelta:
-    if task.timeout_s is None or task.timeout_s <= 0:
+def _timeout(seconds: float | None) -> timedelta:
+    if seconds is None or seconds <= 0:
         return LEGACY_TIMEOUT
-    return timedelta(seconds=task.timeout_s)
+    return timedelta(seconds=seconds)
 
 
 def parse_request_data(text: str | None) -> tuple[dict[str, str], bytes | None]:
@@ -220,58 +241,3 @@ def describe_error(err: BaseException) -> Verdict:
             "error_details": "",
         },
     )
-
-
-def make_result(
-    task: Task, verdict: Verdict, *, elapsed: timedelta, timings: Timings | None = None
-) -> AgentResult:
-    """What to report of a task, `elapsed` after its lease arrived."""
-    result = AgentResult(
-        task_id=task.id,
-        status=verdict.status,
-        context=bound_facts(verdict.facts),
-        lease_no=task.lease_no,
-        leased_at=task.leased_at,
-        elapsed_us=max(0, elapsed // timedelta(microseconds=1)),
-        timings=_phase_timings(timings),
-    )
-    if task.lease_no is not None:
-        return result
-    return result.model_copy(update=_legacy_form(task, result))
-
-
-def bound_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts, or where they are too long for a result, a note that says so."""
-    size = len(json.dumps(dict(facts), default=str))
-    if size <= MAX_CONTEXT_BYTES:
-        return dict(facts)
-    return {"reason": f"The facts were too long to be reported ({size} bytes)."}
-
-
-def _legacy_form(task: Task, result: AgentResult) -> dict[str, Any]:
-    """What must change so that a 0.10.3 server does not stumble over the result."""
-    context = {
-        key: value
-        for key, value in result.context.items()
-        if key not in _FACTS_THAT_BREAK_0_10_3
-    }
-    days = context.get("expires_in")
-    may_judge = task.check == CERTIFICATE_CHECK and type(days) is int
-    if result.status is Status.ON_CHECK and not may_judge:
-        verdict = describe_error(ArgosError("The server cannot judge this verdict"))
-        return {"status": verdict.status, "context": dict(verdict.facts)}
-    return {"context": context}
-
-
-def _phase_timings(timings: Timings | None) -> PhaseTimings | None:
-    if timings is None:
-        return None
-
-    def bounded(value: int) -> int:
-        return min(max(0, value), _LONGEST_PHASE_US)
-
-    phases = {
-        name: None if (value := getattr(timings, name)) is None else bounded(value)
-        for name in PhaseTimings.model_fields
-    }
-    return PhaseTimings(**phases)  # type: ignore[arg-type]  # timing_error_us is never None

@@ -10,19 +10,17 @@ import contextlib
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Protocol, TypeVar
-
-from pydantic_core import PydanticSerializationError
 
 from argos.agent.backoff import Backoff
 from argos.agent.client import Server
 from argos.agent.spool import Spool, SpooledBatch, SpooledCopy
 from argos.clock import Clock
 from argos.errors import NotAnArgosServer, ReportRefused, ServerError, TokenRefused
-from argos.protocol import MAX_REPORT_RESULTS, AgentResult, ReportAnswer
+from argos.protocol import MAX_REPORT_RESULTS, ReportAnswer
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +93,9 @@ class Reporter:
         self._is_legacy = is_legacy
         self._changed.set()
 
-    def add(self, results: Sequence[AgentResult]) -> None:
-        """Queue results; returns at once."""
-        self._queue.extend(_encode(result) for result in results)
+    def add(self, results: Iterable[bytes]) -> None:
+        """Queue results, each a JSON object; returns at once."""
+        self._queue.extend(results)
         self._forget_oldest()
         self._changed.set()
 
@@ -345,19 +343,10 @@ class Reporter:
         self._told = losses
 
 
-def _encode(result: AgentResult) -> bytes:
-    try:
-        return result.model_dump_json(exclude_none=True).encode()
-    except (PydanticSerializationError, UnicodeEncodeError) as err:
-        # Facts of a check that are no JSON: the result still counts.
-        facts = {"reason": f"The facts of the check cannot be sent: {err}"}
-        bare = result.model_copy(update={"context": facts})
-        return bare.model_dump_json(exclude_none=True).encode()
-
-
 def _log_answer(answer: ReportAnswer) -> None:
-    ids = json.dumps({"result_ids": answer.result_ids})
-    log.info("Successfully posted results %s", ids)
+    if log.isEnabledFor(logging.INFO):
+        ids = json.dumps({"result_ids": answer.result_ids})
+        log.info("Successfully posted results %s", ids)
     for refusal in answer.refused[:_MAX_REFUSALS_LOGGED]:
         log.warning(
             "The server refused a result of task %s: %s",

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -24,6 +25,8 @@ MAX_FACT_LENGTH = 2_000
 MAX_FACTS_BYTES = 8 * 1024
 _LONGEST_ESCAPE = 12
 """Bytes that JSON needs at most for one character: a surrogate pair."""
+
+_CACHED_EXPECTATIONS = 4096
 
 SLOW_PATTERN = (
     "may need an engine that is slow on some texts, because of look-around, "
@@ -107,7 +110,7 @@ class BaseCheck:
     def evaluate(cls, outcome: Outcome, expected: str, *, now: datetime) -> Verdict:
         """Judge an outcome. Never raises: what cannot be judged is status `error`."""
         try:
-            verdict = cls.decide(outcome, cls.parse_expected(expected), now=now)
+            verdict = cls.decide(outcome, _parsed(cls.name, expected), now=now)
             shows = cls.shows_expected and isinstance(outcome, ProbeResponse)
             shown = {"expected": expected} if shows else {}
             return Verdict(verdict.status, tidy_facts(shown | {**verdict.facts}))
@@ -142,6 +145,12 @@ class BaseCheck:
         server cannot be `on-check`: that is an agent's error.
         """
         return finalize_by_status(status)
+
+
+@lru_cache(maxsize=_CACHED_EXPECTATIONS)
+def _parsed(name: str, expected: str) -> Any:
+    """What the text means; the same from run to run, and never changed by a check."""
+    return get_registered_check(name).parse_expected(expected)
 
 
 def get_registered_check(name: str) -> type[BaseCheck]:

@@ -7,17 +7,14 @@ from typing import Any
 import pytest
 
 from argos.agent.probing import (
-    bound_facts,
     choose_outcome,
     describe_error,
     is_quick,
     judge_group,
-    make_result,
     parse_request_data,
     plan_probes,
     second_look,
 )
-from argos.checks.base import Verdict
 from argos.core.probe import (
     FailureKind,
     Outcome,
@@ -27,7 +24,7 @@ from argos.core.probe import (
     Timings,
 )
 from argos.core.severity import Status
-from argos.protocol import MAX_CONTEXT_BYTES, PhaseTimings, Task
+from argos.protocol import Task
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
@@ -92,6 +89,19 @@ def test_tasks_that_differ_in_the_request_have_probes_of_their_own(
     plan = plan_probes([make_task(id=1), make_task(id=2, **changes)])
 
     assert len(plan.groups) == 2
+
+
+def test_the_same_request_is_the_same_probe_from_lease_to_lease() -> None:
+    first, second = (
+        plan_probes([
+            make_task(id=n, lease_no=n),
+            make_task(id=9, check="http-to-https"),
+        ])
+        for n in (1, 2)
+    )
+
+    assert first.groups[0].probe is second.groups[0].probe
+    assert first.groups[1].probe is second.groups[1].probe
 
 
 def test_http_to_https_is_probed_over_http_beside_the_other_checks() -> None:
@@ -220,7 +230,7 @@ def test_request_data_becomes_headers_and_body(
     assert parse_request_data(text) == (headers, body)
 
 
-# Verdicts and results
+# Verdicts
 
 
 def test_each_task_of_a_group_gets_its_own_verdict() -> None:
@@ -260,77 +270,6 @@ def test_what_may_take_long_is_judged_off_the_loop(
     group = plan_probes([make_task(check=check)]).groups[0]
 
     assert is_quick(group, ProbeResponse(status_code=200, body=body)) is expected
-
-
-def test_a_result_echoes_the_lease_and_says_how_long_it_took() -> None:
-    timings = Timings(dns_us=5, total_us=2**40, timing_error_us=-1)
-
-    result = make_result(
-        make_task(),
-        Verdict(Status.SUCCESS, {"retrieved": 200}),
-        elapsed=timedelta(seconds=1.5),
-        timings=timings,
-    )
-
-    assert (result.lease_no, result.leased_at) == (3, NOW)
-    assert result.elapsed_us == 1_500_000
-    assert result.timings == PhaseTimings(
-        dns_us=5, total_us=2**31 - 1, timing_error_us=0
-    )
-
-
-def test_facts_too_long_for_a_result_are_replaced_by_a_note() -> None:
-    facts = bound_facts({"list": ["x" * 1000] * 100})
-
-    assert len(json.dumps(facts)) < MAX_CONTEXT_BYTES
-    assert "too long" in facts["reason"]
-
-
-@pytest.mark.parametrize(
-    ("check", "verdict", "status", "context"),
-    [
-        (
-            "status-is",
-            Verdict(Status.SUCCESS, {"config": 1, "result": 2, "cls": 3, "a": 4}),
-            Status.SUCCESS,
-            {"a": 4},
-        ),
-        (
-            "ssl-certificate-expiration",
-            Verdict(Status.ON_CHECK, {"expires_in": 12}),
-            Status.ON_CHECK,
-            {"expires_in": 12},
-        ),
-    ],
-    ids=["names that break it", "certificate"],
-)
-def test_a_result_for_an_old_server_has_nothing_that_breaks_it(
-    check: str, verdict: Verdict, status: Status, context: dict[str, Any]
-) -> None:
-    result = make_result(legacy_task(check=check), verdict, elapsed=timedelta(0))
-
-    assert (result.status, result.context) == (status, context)
-
-
-@pytest.mark.parametrize(
-    ("check", "facts"),
-    [
-        ("ssl-certificate-expiration", {}),
-        ("ssl-certificate-expiration", {"expires_in": True}),
-        ("ssl-certificate-expiration", {"expires_in": 1.5}),
-        ("status-is", {"expires_in": 3}),
-    ],
-    ids=["missing", "boolean", "fraction", "another check"],
-)
-def test_an_old_server_is_never_asked_to_judge_what_it_cannot(
-    check: str, facts: dict[str, Any]
-) -> None:
-    verdict = Verdict(Status.ON_CHECK, facts)
-
-    result = make_result(legacy_task(check=check), verdict, elapsed=timedelta(0))
-
-    assert result.status is Status.ERROR
-    assert "expires_in" not in result.context
 
 
 def test_an_error_without_a_message_is_named_by_its_type() -> None:

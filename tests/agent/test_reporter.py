@@ -29,9 +29,10 @@ AWAY = ServerUnreachable("server.example cannot be reached", is_unprocessed=True
 SILENT = ServerUnreachable("server.example does not answer")
 
 
-def results(count: int, *, first: int = 0, size: int = 0) -> list[AgentResult]:
+def results(count: int, *, first: int = 0, size: int = 0) -> list[bytes]:
+    template = AgentResult(task_id=0, status=Status.SUCCESS, context={"a": "x" * size})
     return [
-        AgentResult(task_id=n, status=Status.SUCCESS, context={"a": "x" * size})
+        template.model_copy(update={"task_id": n}).model_dump_json().encode()
         for n in range(first, first + count)
     ]
 
@@ -444,21 +445,6 @@ def test_what_the_server_refuses_is_told(caplog: pytest.LogCaptureFixture) -> No
         "The server refused a result of task 0: There is no such task." in caplog.text
     )
     assert "The server refused 9 results in all" in caplog.text
-
-
-def test_facts_that_are_no_json_do_not_cost_the_result() -> None:
-    odd = AgentResult(task_id=1, status=Status.FAILURE, context={"a": ["\ud800"]})
-
-    async def scenario(
-        _: VirtualTimeLoop, __: MemoryServer, reporter: Reporter
-    ) -> None:
-        reporter.add([odd])
-        await asyncio.sleep(1)
-
-    [result] = play(scenario)[0].results
-
-    assert result.status is Status.FAILURE
-    assert "cannot be sent" in result.context["reason"]
 
 
 # A server of 0.10.3
