@@ -23,6 +23,7 @@ OPTIONS_CAPABILITY = "probe-options"
 MAX_LEASE_GROUPS = 500
 MAX_REPORT_RESULTS = 500
 MAX_WAIT_S = 60
+MAX_AHEAD_S = 5
 MAX_REPORT_BYTES = 8 * 1024 * 1024
 MAX_CONTEXT_BYTES = 64 * 1024
 
@@ -64,6 +65,8 @@ class Task(BaseModel):
     """Ours: the total deadline of the probe, in seconds."""
     options: dict[str, Any] | None = Field(default=None, repr=False)
     """Ours: how the probe differs from the usual one; see `argos.core.options`."""
+    due_in_s: float = 0.0
+    """Ours: how long after the lease the probe is due; not 0 only if asked `ahead`."""
 
 
 class PhaseTimings(BaseModel):

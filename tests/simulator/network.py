@@ -60,8 +60,7 @@ class SimulatedServer:
             answer = leasing.lease(
                 self._database,
                 agent=agent,
-                capabilities=request.capabilities,
-                limit=request.limit,
+                wish=leasing.LeaseWish(request.limit, request.capabilities),
                 config=self._config,
                 now=now,
             )

@@ -1,6 +1,7 @@
 """The queue: who leases which task group, until when, and what is due next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -42,6 +43,20 @@ class LeasedTask(NamedTuple):
     lease_no: int
     leased_at: datetime
     leased_by: str
+    due_in_s: float
+    """From the lease until it is due; 0 for what is due already."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """What an agent may have beside groups that are due, for as long as their probes."""
+
+    ahead: timedelta = timedelta()
+    """Groups that fall due within this time are leased too, from then on."""
+    min_lease: timedelta = timedelta()
+
+
+DUE_NOW = LeaseTerms()
 
 
 # The tables' own columns: those of the classes go through the object-relational
@@ -68,6 +83,9 @@ _SET = (
     " {min}(" + _EXPIRED + ", 1000)"
 )
 
+# What is leased is due when the lease ends, and not a moment before.
+_IS_DUE = "due_at <= :horizon AND (due_at <= :now OR leased_at IS NULL)"
+
 # Candidates are read without locks, in due order over all shards; then as many are
 # locked as are wanted, stepping over those that another leaser holds. The row lock
 # looks at `due_at` again, so that a group leased in between drops out. Each queue is
@@ -79,35 +97,36 @@ WITH candidates AS MATERIALIZED (
   CROSS JOIN generate_series(0, :last_shard) AS h(shard)
   CROSS JOIN LATERAL (
     SELECT q.id, q.due_at FROM schedule q
-    WHERE q.pool = p.pool AND q.shard = h.shard AND q.due_at <= :now
+    WHERE q.pool = p.pool AND q.shard = h.shard AND {is_due}
     ORDER BY q.due_at LIMIT :depth) AS c
   ORDER BY c.due_at),
 due AS MATERIALIZED (
   SELECT d.id FROM candidates c CROSS JOIN LATERAL (
-    SELECT q.id FROM schedule q WHERE q.id = c.id AND q.due_at <= :now
+    SELECT q.id FROM schedule q WHERE q.id = c.id AND {is_due}
     FOR NO KEY UPDATE SKIP LOCKED) AS d
   LIMIT :count)
 UPDATE schedule s
-SET due_at = CAST(:now AS timestamptz) + make_interval(secs => {held_s}), {set}
+SET due_at = greatest(CAST(:now AS timestamptz), s.due_at)
+  + make_interval(secs => {held_s}), {set}
 FROM due WHERE s.id = due.id
-RETURNING s.id, s.lease_no
+RETURNING s.id, s.lease_no, s.next_run
 """
 
 # One writer at a time: nobody else can be between the two SELECTs and the UPDATE.
 _LEASE_SQLITE = """
 UPDATE schedule AS s
-SET due_at = :now + CAST(1000000 * {held_s} AS INTEGER), {set}
+SET due_at = max(:now, s.due_at) + CAST(1000000 * {held_s} AS INTEGER), {set}
 WHERE s.id IN (SELECT id FROM ({queues} ORDER BY due_at LIMIT :count))
-RETURNING id, lease_no
+RETURNING id, lease_no, next_run
 """
 _QUEUE_SQLITE = (
     "SELECT id, due_at FROM schedule"
-    " WHERE pool = {pool} AND shard = {shard} AND due_at <= :now"
+    " WHERE pool = {pool} AND shard = {shard} AND {is_due}"
 )
 
 _RELEASE = """
 UPDATE schedule
-SET leased_at = NULL, due_at = CASE WHEN next_run < :now THEN next_run ELSE :now END
+SET leased_at = NULL, due_at = coalesce(next_run, :now)
 WHERE id IN (
   SELECT s.id FROM schedule s JOIN {held} ON s.id = u.group_id
   WHERE s.lease_no = u.lease_no AND s.leased_by = :agent AND s.leased_at IS NOT NULL
@@ -136,12 +155,12 @@ def lease_groups(
     pools: Sequence[int],
     limit: int,
     now: datetime,
-    min_lease: timedelta = timedelta(),
+    terms: LeaseTerms = DUE_NOW,
 ) -> list[LeasedTask]:
     """Lease up to `limit` due groups, earliest first; return their tasks.
 
     Two leasers never get the same group. The lease lasts as long as the probe may take
-    plus a margin, and at least `min_lease`.
+    plus a margin, and at least as long as the terms say.
     """
     if not pools or limit < 1:
         return []
@@ -150,11 +169,12 @@ def lease_groups(
     parameters = {
         **_pool_parameters(session, pools),
         "now": now,
+        "horizon": now + terms.ahead,
         "count": limit,
         "depth": depth,
         "agent": agent,
         "margin_s": LEASE_MARGIN.total_seconds(),
-        "min_s": min_lease.total_seconds(),
+        "min_s": terms.min_lease.total_seconds(),
         "patience": EXPIRED_LEASES_BEFORE_BACKOFF - 1,
         "doublings": MAX_DOUBLINGS,
     }
@@ -163,8 +183,15 @@ def lease_groups(
     if left and len(rows) >= depth:
         # The rest may stand in few queues, deeper than was looked.
         rows += session.execute(statement, {**parameters, "count": left, "depth": left})
-    lease_nos = {row.id: row.lease_no for row in rows}
-    return _list_tasks(session, lease_nos, agent=agent, now=now)
+    leases = {row.id: (row.lease_no, _due_in(row.next_run, now, terms)) for row in rows}
+    return _list_tasks(session, leases, agent=agent, now=now)
+
+
+def _due_in(next_run: datetime | None, now: datetime, terms: LeaseTerms) -> float:
+    """Seconds until a run that was just leased; one that was hurried is due at once."""
+    if next_run is None or next_run - now > terms.ahead:
+        return 0.0
+    return max(0.0, (next_run - now).total_seconds())
 
 
 def release_groups(
@@ -199,32 +226,46 @@ def get_next_due_at(session: Session, *, pools: Sequence[int]) -> datetime | Non
 
 
 def _list_tasks(
-    session: Session, lease_nos: dict[int, int], *, agent: str, now: datetime
+    session: Session,
+    leases: Mapping[int, tuple[int, float]],
+    *,
+    agent: str,
+    now: datetime,
 ) -> list[LeasedTask]:
-    if not lease_nos:
+    """The tasks of groups, each group with the number of its lease and when it is due."""
+    if not leases:
         return []
     rows = session.execute(
         select(*_TASK_COLUMNS)
         .join_from(Task, Schedule, Schedule.id == Task.group_id)
-        .where(id_in(session, Task.group_id, lease_nos), Task.archived_at.is_(None))
+        .where(id_in(session, Task.group_id, leases), Task.archived_at.is_(None))
         .order_by(Task.group_id, Task.id)
     )
-    return [
-        LeasedTask._make((*row, lease_nos[row.group_id], now, agent)) for row in rows
-    ]
+    tasks = []
+    for row in rows:
+        lease_no, due_in_s = leases[row.group_id]
+        tasks.append(LeasedTask._make((*row, lease_no, now, agent, due_in_s)))
+    return tasks
 
 
 @cache
 def _lease_statement(on_sqlite: bool, pools: tuple[int, ...]) -> TextualSelect:
     names = _FUNCTIONS[on_sqlite]
-    parts = {"held_s": _HELD_S.format(**names), "set": _SET.format(**names)}
+    parts = {
+        "held_s": _HELD_S.format(**names),
+        "set": _SET.format(**names),
+        "is_due": _IS_DUE,
+    }
     if on_sqlite:
-        parts["queues"] = _each_queue(_QUEUE_SQLITE, pools)
+        queue = _QUEUE_SQLITE.replace("{is_due}", _IS_DUE)
+        parts["queues"] = _each_queue(queue, pools)
     template = _LEASE_SQLITE if on_sqlite else _LEASE_POSTGRESQL
     return (
         text(template.format(**parts))
-        .bindparams(bindparam("now", type_=UtcDateTime))
-        .columns(id=BigInteger, lease_no=Integer)
+        .bindparams(
+            bindparam("now", type_=UtcDateTime), bindparam("horizon", type_=UtcDateTime)
+        )
+        .columns(id=BigInteger, lease_no=Integer, next_run=UtcDateTime)
     )
 
 

@@ -266,9 +266,13 @@ class _Run:
     def end(self) -> ScheduleMove:
         schedule = self.schedule
         frequency = timedelta(minutes=schedule.frequency)
-        assert self.ended_at is not None
+        ended_at = self.ended_at
+        assert ended_at is not None
+        if schedule.leased_at is not None:
+            # However early a clock may call it: the run that was planned is over.
+            ended_at = max(ended_at, schedule.next_run or ended_at)
         upcoming = next_run(
-            self.ended_at,
+            ended_at,
             frequency=frequency,
             key=schedule.key,
             recheck_delay=None

@@ -10,7 +10,7 @@ from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.identity import Pool
 from argos.server.queries import leases as queries
-from argos.server.queries.leases import LeasedTask
+from argos.server.queries.leases import LeasedTask, LeaseTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +21,35 @@ class LeaseAnswer:
     next_due_at: datetime | None = None
 
 
-def lease(
-    database: Database,
-    *,
-    agent: str,
-    capabilities: Collection[str] | None,
-    limit: int,
-    config: Config,
-    now: datetime,
-) -> LeaseAnswer:
-    """Lease up to `limit` due groups that the agent can probe.
+@dataclass(frozen=True, slots=True)
+class LeaseWish:
+    """What an agent asks for."""
 
-    `capabilities` is None for agents of 0.10.3, which do not announce any.
-    """
-    pools = allowed_pools(capabilities)
+    limit: int
+    """Groups."""
+    capabilities: Collection[str] | None = None
+    """None for agents of 0.10.3, which do not announce any."""
+    ahead: timedelta = timedelta()
+    """Groups that fall due within this time are welcome, too."""
+
+    @property
+    def lead(self) -> timedelta:
+        """How long before the next group is due it is time to answer.
+
+        Half of the time ahead: the agent has it in hand when it is due, and whatever
+        is due in the second half comes along.
+        """
+        return self.ahead / 2
+
+
+def lease(
+    database: Database, *, agent: str, wish: LeaseWish, config: Config, now: datetime
+) -> LeaseAnswer:
+    """Lease due groups that the agent can probe."""
+    pools = allowed_pools(wish.capabilities)
     with database.reading() as session:
         next_due_at = queries.get_next_due_at(session, pools=pools)
-    if limit == 0 or next_due_at is None or next_due_at > now:
+    if wish.limit == 0 or next_due_at is None or next_due_at > now + wish.lead:
         # Most calls end here, without having written anything.
         return LeaseAnswer(next_due_at=next_due_at)
     with database.transaction() as session:
@@ -45,9 +57,9 @@ def lease(
             session,
             agent=agent,
             pools=pools,
-            limit=limit,
+            limit=wish.limit,
             now=now,
-            min_lease=_min_lease(capabilities, config),
+            terms=LeaseTerms(wish.ahead, _min_lease(wish.capabilities, config)),
         )
     return LeaseAnswer(tasks, next_due_at)
 

@@ -119,6 +119,7 @@ def test_no_call_gets_more_than_the_cap(agent_client, database):
         ({"wait": "long"}, "wait"),
         ({"wait": -1}, "wait"),
         ({"wait": "nan"}, "wait"),
+        ({"ahead": -1}, "ahead"),
         ({"slots": -3}, "slots"),
         ({"busy": 2**40}, "busy"),
     ],
@@ -227,6 +228,33 @@ def test_wait_ends_when_a_group_falls_due(agent_client, database):
 
     assert len(tasks) == 1
     assert 0.3 < monotonic() - begin < 5.0
+
+
+def test_groups_are_handed_out_ahead_with_the_time_until_they_are_due(
+    agent_client, database
+):
+    began_at = utcnow()
+    planned = [began_at + timedelta(seconds=seconds) for seconds in (3, 4, 20)]
+    with database.transaction() as session:
+        for place, moment in enumerate(planned):
+            add_group(session, f"site{place}", due_at=moment, next_run=moment)
+
+    params = {"wait": 20, "ahead": 5, **OURS}
+    answer = agent_client.get("/api/tasks", params=params).json()
+
+    leased_at = datetime.fromisoformat(answer[0]["leased_at"])
+    waits = [timedelta(seconds=task["due_in_s"]) for task in answer]
+    assert [leased_at + wait for wait in waits] == planned[:2]
+    # Half of the time before the first one, so that the agent has it in hand.
+    assert began_at + timedelta(seconds=0.5) <= leased_at < planned[0]
+
+
+def test_agents_of_0_10_3_get_nothing_ahead(agent_client, database):
+    moment = utcnow() + timedelta(seconds=4)
+    with database.transaction() as session:
+        add_group(session, "a", due_at=moment, next_run=moment)
+
+    assert agent_client.get("/api/tasks", params={"ahead": 5}).json() == []
 
 
 def test_wait_notices_a_group_that_others_made_due(agent_client, database):

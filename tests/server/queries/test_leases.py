@@ -11,7 +11,9 @@ from argos.protocol import HeldLease
 from argos.server.database import Database
 from argos.server.models import Schedule, Task
 from argos.server.queries.leases import (
+    DUE_NOW,
     LeasedTask,
+    LeaseTerms,
     get_next_due_at,
     lease_groups,
     release_groups,
@@ -19,6 +21,7 @@ from argos.server.queries.leases import (
 from tests.server.factories import add_group, add_groups
 
 ALL_POOLS = [0, 1, 2, 3]
+AHEAD = LeaseTerms(ahead=timedelta(seconds=1))
 
 
 def lease(
@@ -28,7 +31,7 @@ def lease(
     agent: str = "anna",
     limit: int = 500,
     pools: list[int] | None = None,
-    min_lease: timedelta = timedelta(),
+    terms: LeaseTerms = DUE_NOW,
 ) -> list[LeasedTask]:
     with database.transaction() as session:
         return lease_groups(
@@ -37,7 +40,7 @@ def lease(
             pools=ALL_POOLS if pools is None else pools,
             limit=limit,
             now=now,
-            min_lease=min_lease,
+            terms=terms,
         )
 
 
@@ -65,9 +68,48 @@ def test_lease_lasts_at_least_as_long_as_asked(database, now):
     with database.transaction() as session:
         group = add_group(session, "a", due_at=now)
 
-    lease(database, now, min_lease=timedelta(seconds=100))
+    lease(database, now, terms=LeaseTerms(min_lease=timedelta(seconds=100)))
 
     assert get_schedule(database, group.id).due_at == now + timedelta(seconds=100)
+
+
+def test_group_that_falls_due_soon_is_leased_ahead_and_held_from_its_moment_on(
+    database, now
+):
+    soon, later = (now + timedelta(seconds=seconds) for seconds in (0.75, 1.25))
+    with database.transaction() as session:
+        group = add_group(session, "a", due_at=soon, next_run=soon)
+        add_group(session, "b", due_at=later, next_run=later)
+
+    tasks = lease(database, now, terms=AHEAD)
+
+    assert [(task.group_id, task.due_in_s) for task in tasks] == [(group.id, 0.75)]
+    schedule = get_schedule(database, group.id)
+    assert schedule.due_at == soon + timedelta(seconds=45)
+    assert (schedule.leased_at, schedule.next_run) == (now, soon)
+
+
+@pytest.mark.parametrize("next_run_s", [-20.0, None, 0.0, 60.0])
+def test_group_that_is_due_is_due_at_once(database, now, next_run_s):
+    planned = None if next_run_s is None else now + timedelta(seconds=next_run_s)
+    with database.transaction() as session:
+        add_group(session, "a", due_at=now, next_run=planned)
+
+    [task] = lease(database, now, terms=AHEAD)
+
+    assert task.due_in_s == 0
+
+
+def test_lease_that_runs_out_soon_is_not_taken_ahead(database, now):
+    with database.transaction() as session:
+        add_group(session, "a", due_at=now, timeout_s=5.0)
+    lease(database, now)
+    end = now + timedelta(seconds=20)
+
+    shortly_before = lease(database, end - timedelta(seconds=0.5), terms=AHEAD)
+
+    assert shortly_before == []
+    assert len(lease(database, end, terms=AHEAD)) == 1
 
 
 def test_all_tasks_of_a_group_come_with_it(database, now):
@@ -228,6 +270,19 @@ def test_released_group_is_due_at_its_planned_time_again(database, now):
     (again,) = lease(database, now)
     assert again.lease_no == 2
     assert get_schedule(database, group.id).expired_leases == 0
+
+
+def test_group_released_before_it_is_due_stays_due_as_planned(database, now):
+    planned = now + timedelta(seconds=1)
+    with database.transaction() as session:
+        group = add_group(session, "a", due_at=planned, next_run=planned)
+    (task,) = lease(database, now, terms=LeaseTerms(timedelta(seconds=2)))
+
+    with database.transaction() as session:
+        held = [HeldLease(group_id=group.id, lease_no=task.lease_no)]
+        release_groups(session, agent="anna", held=held, now=now)
+
+    assert get_schedule(database, group.id).due_at == planned
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from argos.protocol import ReportAnswer
 from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.models import Delivery, Event, Incident, Result, Schedule, Task
-from argos.server.queries.leases import LeasedTask, lease_groups
+from argos.server.queries.leases import LeasedTask, LeaseTerms, lease_groups
 from argos.server.services.ingest import ingest
 from tests.server.factories import add_group
 
@@ -215,6 +215,28 @@ def test_runs_lie_on_a_grid_however_late_the_result_is(server, add):
         moments.append(server.now)
 
     assert moments[1] - moments[0] == moments[2] - moments[1] == timedelta(minutes=5)
+
+
+def test_run_that_ends_before_its_moment_is_not_run_again(server, add):
+    add("a")
+    server.run()
+    planned = server.one(Schedule).next_run
+    server.now = planned - SECOND
+    with server.database.transaction() as session:
+        [task] = lease_groups(
+            session,
+            agent="anna",
+            pools=[0],
+            limit=1,
+            now=server.now,
+            terms=LeaseTerms(ahead=2 * SECOND),
+        )
+
+    server.post([measured(task, elapsed_us=999_999)])
+
+    schedule = server.one(Schedule)
+    assert schedule.next_run == planned + timedelta(minutes=5)
+    assert schedule.missed_runs == 0
 
 
 def test_run_comes_sooner_while_any_task_of_the_group_is_not_ok(server, add):

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from argos.core.text import cut, visible
 from argos.errors import AccessError
 from argos.protocol import (
+    MAX_AHEAD_S,
     MAX_LEASE_GROUPS,
     MAX_REPORT_BYTES,
     MAX_WAIT_S,
@@ -27,7 +28,7 @@ from argos.server.queries.agents import Sighting
 from argos.server.queries.leases import LeasedTask
 from argos.server.routes.dependencies import App, AppState
 from argos.server.services import agent_access, ingest, lease
-from argos.server.services.lease import LeaseAnswer
+from argos.server.services.lease import LeaseAnswer, LeaseWish
 from argos.server.services.report import ReportError, parse_report
 
 LONGEST_NAP = timedelta(seconds=1)
@@ -103,6 +104,8 @@ class LeaseQuery:
 
     limit: Annotated[int, Query(ge=0)] = 10
     wait: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0
+    ahead: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0
+    """Seconds; groups that fall due within them are wanted, too."""
     capabilities: str | None = None
     """Separated by commas; absent from agents of 0.10.3."""
     version: str | None = None
@@ -117,6 +120,13 @@ class LeaseQuery:
             return None
         names = visible(self.capabilities).split(",", MAX_CAPABILITIES)
         return frozenset(name.strip() for name in names[:MAX_CAPABILITIES]) - {""}
+
+    @property
+    def wish(self) -> LeaseWish:
+        """What it asks for; agents of 0.10.3 do not know how to wait with a task."""
+        names = self.names
+        ahead = timedelta(seconds=0 if names is None else min(self.ahead, MAX_AHEAD_S))
+        return LeaseWish(min(self.limit, MAX_LEASE_GROUPS), names, ahead)
 
 
 @router.get("/tasks", response_model=list[Task])
@@ -177,36 +187,34 @@ async def _lease_or_wait(
     request: Request, app: AppState, agent: CallingAgent, query: LeaseQuery
 ) -> LeaseAnswer:
     """Lease; while there is nothing, wait without holding a connection or a thread."""
+    wish = query.wish
     ends_at = app.clock.monotonic() + min(query.wait, MAX_WAIT_S)
     while True:
         now = app.clock.utcnow()
-        answer = await _in_thread(app, partial(_lease, app, agent, query, now))
+        answer = await _in_thread(app, partial(_lease, app, agent, wish, now))
         left = ends_at - app.clock.monotonic()
-        if answer.tasks or query.limit == 0 or left <= 0 or app.waiting.is_over:
+        if answer.tasks or wish.limit == 0 or left <= 0 or app.waiting.is_over:
             return answer
         if await request.is_disconnected():
             return LeaseAnswer()
-        await app.waiting.nap(min(left, _until_due(answer, now)))
+        await app.waiting.nap(min(left, _until_due(answer, now, lead=wish.lead)))
 
 
-def _until_due(answer: LeaseAnswer, now: datetime) -> float:
-    """Seconds until a group falls due, or until it is time to look again."""
+def _until_due(answer: LeaseAnswer, now: datetime, *, lead: timedelta) -> float:
+    """Seconds until a group can be leased, or until it is time to look again."""
     if answer.next_due_at is None or answer.next_due_at <= now:
         # Due, but another agent was faster, or is about to be.
         return LONGEST_NAP.total_seconds()
-    return min(answer.next_due_at - now, LONGEST_NAP).total_seconds()
+    wait = answer.next_due_at - now
+    # Near, and yet not leased: another agent has it, unless its lease runs out.
+    return min(wait if wait <= lead else wait - lead, LONGEST_NAP).total_seconds()
 
 
 def _lease(
-    app: AppState, agent: CallingAgent, query: LeaseQuery, now: datetime
+    app: AppState, agent: CallingAgent, wish: LeaseWish, now: datetime
 ) -> LeaseAnswer:
     return lease.lease(
-        app.database,
-        agent=agent.name,
-        capabilities=query.names,
-        limit=min(query.limit, MAX_LEASE_GROUPS),
-        config=app.config,
-        now=now,
+        app.database, agent=agent.name, wish=wish, config=app.config, now=now
     )
 
 
@@ -278,6 +286,7 @@ def encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
         "leased_at": task.leased_at.isoformat(),
         "timeout_s": task.timeout_s,
         "options": task.options,
+        "due_in_s": task.due_in_s,
     }
 
 
