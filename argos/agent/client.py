@@ -49,6 +49,7 @@ class LeaseRequest:
     busy: int
     spooled: int
     capabilities: tuple[str, ...]
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class ServerClient:
                 "spooled": request.spooled,
                 "version": VERSION,
                 "capabilities": ",".join(request.capabilities),
+                **({"location": request.location} if request.location else {}),
             },
             wait_s=request.wait_s,
         )

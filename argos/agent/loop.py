@@ -62,6 +62,8 @@ class LoopSettings:
     wait_s: float = 10.0
     """Between two calls to a server that cannot hold one; the longest pause after a
     call that failed."""
+    location: str | None = None
+    """Where the agent stands, to be told to the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ class AgentLoop:
             busy=len(self._running),
             spooled=self._reporter.waiting,
             capabilities=self._capabilities(),
+            location=self._settings.location,
         )
 
     def _pause_after_nothing(self, answer: LeaseAnswer, waited_s: float) -> float:

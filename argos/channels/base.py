@@ -23,10 +23,18 @@ class NoticeKind(StrEnum):
     """It became more urgent than was told."""
     CLOSED = "closed"
     """It is ok again."""
+    FLAPPING = "flapping"
+    """It changes so often that this one notice stands for all of its changes."""
+    STEADY = "steady"
+    """It changes no more, but stays not ok."""
     NO_AGENT = "no-agent"
     """No agent is at work: nothing is watched."""
     AGENT_BACK = "agent-back"
     """Agents are at work again."""
+    AGENT_SUSPECT = "agent-suspect"
+    """An agent fails wherever others succeed: it is not believed."""
+    AGENT_TRUSTED = "agent-trusted"
+    """It is believed again."""
 
 
 ICONS = {

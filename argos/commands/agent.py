@@ -62,6 +62,12 @@ DEFAULT_SLOTS = 100
     help="The agent's name, when its token does not name it. Default: the host name.",
 )
 @click.option(
+    "--location",
+    default="",
+    help="Where the agent stands, such as a town or a provider. A new problem is looked "
+    "at again from another location, where there is an agent.",
+)
+@click.option(
     "--user-agent", default="", help="A text to append to the User-Agent headers."
 )
 @click.option(
@@ -139,6 +145,7 @@ class _Wishes:
     workers: int | None
     log_level: str
     name: str
+    location: str
     user_agent: str
     has_ipv6: bool | None
     spool_dir: Path | None
@@ -166,7 +173,11 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
             user_agent_suffix=suffix,
             ca_file=wishes.ca_file,
         ),
-        loop=LoopSettings(slots=wishes.slots, wait_s=wishes.wait_time),
+        loop=LoopSettings(
+            slots=wishes.slots,
+            wait_s=wishes.wait_time,
+            location=wishes.location.strip() or None,
+        ),
         engine=EngineSettings(
             workers=workers,
             slots=-(-wishes.slots // workers),

@@ -4,10 +4,11 @@
 and the task's settings: the same results give the same events.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from argos.core.flapping import RunHistory
 from argos.core.severity import Severity
 
 
@@ -19,7 +20,11 @@ class EventKind(StrEnum):
     WORSENED = "worsened"
     """The open incident became more urgent than people were told."""
     CLOSED = "closed"
-    """The task is ok again."""
+    """The task is ok again: the one recovery of the incident."""
+    FLAPPING = "flapping"
+    """It changes so often that an incident begins which lasts until it is steady."""
+    STEADY = "steady"
+    """It changes no more, but stays not ok: the incident goes on as any other."""
 
 
 class Reason(StrEnum):
@@ -32,12 +37,37 @@ class Reason(StrEnum):
     """It failed, but recovered before anybody was told."""
     RETRYING = "retrying"
     """It fails, but not yet more often than `retry_before_notification` allows."""
+    CONFIRMING = "confirming"
+    """It fails often enough, but one agent alone saw it: another one looks again."""
+    REFUTED = "refuted"
+    """The other agent found it ok: the agents disagree, and nobody is told."""
     CONFIRMED = "confirmed"
     """It failed more often in a row than the retries allow."""
+    CONFIRMED_ELSEWHERE = "confirmed-elsewhere"
+    """So it did, and another agent saw it too."""
+    UNCONFIRMED = "unconfirmed"
+    """So it did, and no other agent answered in time: told all the same."""
+    AGENT_SUSPECT = "agent-suspect"
+    """Its agent fails wherever others succeed: this says nothing of the website."""
     MORE_URGENT = "more-urgent"
     STILL_BAD = "still-bad"
     """People know already; a change for the better is not told until it is ok."""
+    RECOVERING = "recovering"
+    """It is ok, but not yet as often as `recoveries_before_notification` asks."""
     RECOVERED = "recovered"
+    FLAPPING = "flapping"
+    """It changes too often: one notice stands for all of its changes."""
+    STEADY = "steady"
+    """It has not changed for a while, after it did so too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Agents disagree: one saw a task fail, another found it ok at once."""
+
+    agent: str
+    """Who saw it fail."""
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +79,19 @@ class TaskState:
     contiguous_failures: int = 0
     """How many results in a row were not ok."""
     failing_since: datetime | None = None
-    """When the first of these results was measured."""
+    """When the first of these results was measured; while people know of a problem,
+    when that began."""
     has_run: bool = False
     """Whether there was a result before."""
+    contiguous_successes: int = 0
+    """How many results in a row were ok, while an incident is open."""
+    history: RunHistory = field(default_factory=RunHistory)
+    is_flapping: bool = False
+    seen_by: str | None = None
+    """The agent that alone saw all the failures in a row; None: several did."""
+    confirming_since: datetime | None = None
+    """Since when another agent is asked to look; None: none is."""
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +100,21 @@ class Outcome:
 
     severity: Severity
     submitted_at: datetime
+    agent: str | None = None
+    is_doubted: bool = False
+    """The agent is suspect: that it failed says nothing of the website."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """A task's settings: how much must happen before people are told."""
+
+    retries: int = 0
+    """`retry_before_notification`: so many failures in a row stay untold."""
+    recoveries: int = 0
+    """`recoveries_before_notification`: so many successes in a row stay untold."""
+    asks_another: bool = False
+    """Whether another agent is there to look again before a problem is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +126,109 @@ class Step:
     reason: Reason
 
 
-def advance(state: TaskState, outcome: Outcome, *, retries: int) -> Step:
+def advance(state: TaskState, outcome: Outcome, patience: Patience) -> Step:
     """Apply one result to a task's state.
 
-    `retries` is `retry_before_notification`: so many failures in a row stay untold; any
-    success starts the count anew. Every told problem gets exactly one recovery.
+    A failure counts only together with those right before it. Every told problem gets
+    exactly one recovery, whatever happens in between.
     """
     if outcome.severity is Severity.OK:
-        return _advance_to_ok(state)
+        return _advance_to_ok(state, outcome, patience)
+    if outcome.is_doubted:
+        return Step(forget_witness(state, outcome.agent), None, Reason.AGENT_SUSPECT)
+    is_first = state.contiguous_failures == 0
     failing = replace(
         state,
         contiguous_failures=state.contiguous_failures + 1,
+        contiguous_successes=0,
         failing_since=state.failing_since or outcome.submitted_at,
         has_run=True,
+        history=state.history.push(failed=True),
+        seen_by=outcome.agent if is_first or state.seen_by == outcome.agent else None,
     )
-    if failing.contiguous_failures <= max(retries, 0) and state.told is Severity.OK:
-        return Step(failing, None, Reason.RETRYING)
-    if state.told is Severity.OK:
-        told = replace(failing, told=outcome.severity)
-        return Step(told, EventKind.OPENED, Reason.CONFIRMED)
-    if outcome.severity.urgency > state.told.urgency:
-        told = replace(failing, told=outcome.severity)
-        return Step(told, EventKind.WORSENED, Reason.MORE_URGENT)
-    return Step(failing, None, Reason.STILL_BAD)
-
-
-def _advance_to_ok(state: TaskState) -> Step:
-    fine = TaskState(has_run=True)
     if state.told is not Severity.OK:
-        return Step(fine, EventKind.CLOSED, Reason.RECOVERED)
-    if state.contiguous_failures:
-        return Step(fine, None, Reason.SOFT_RECOVERY)
-    return Step(fine, None, Reason.STILL_OK if state.has_run else Reason.FIRST_OK)
+        return _advance_open(failing, outcome.severity)
+    if failing.contiguous_failures <= max(patience.retries, 0):
+        return Step(failing, None, Reason.RETRYING)
+    return _find_problem(failing, outcome, patience)
+
+
+def forget_witness(state: TaskState, agent: str | None) -> TaskState:
+    """The state without the failures in a row that a suspect agent alone has seen."""
+    if state.told is not Severity.OK or state.seen_by is None or state.seen_by != agent:
+        return replace(state, has_run=True)
+    history = state.history.forget_failures(state.contiguous_failures)
+    return TaskState(has_run=True, history=history, doubt=state.doubt)
+
+
+def tell_unconfirmed(state: TaskState, severity: Severity) -> Step:
+    """Tell a problem for which the other agent's answer did not come in time."""
+    return _open(state, severity, Reason.UNCONFIRMED)
+
+
+def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> Step:
+    """It failed often enough: tell it, unless one agent alone has seen it."""
+    if failing.confirming_since is not None:
+        is_other = failing.seen_by is None
+        reason = Reason.CONFIRMED_ELSEWHERE if is_other else Reason.UNCONFIRMED
+        return _open(failing, outcome.severity, reason)
+    if patience.asks_another and failing.seen_by is not None:
+        asking = replace(failing, confirming_since=outcome.submitted_at)
+        return Step(asking, None, Reason.CONFIRMING)
+    return _open(failing, outcome.severity, Reason.CONFIRMED)
+
+
+def _open(failing: TaskState, severity: Severity, reason: Reason) -> Step:
+    told = replace(failing, told=severity, confirming_since=None, doubt=None)
+    if told.history.begins_to_flap:
+        flapping = replace(told, is_flapping=True)
+        return Step(flapping, EventKind.FLAPPING, Reason.FLAPPING)
+    return Step(told, EventKind.OPENED, reason)
+
+
+def _advance_open(failing: TaskState, severity: Severity) -> Step:
+    if failing.is_flapping and failing.history.is_steady:
+        steady = replace(failing, is_flapping=False, told=severity)
+        return Step(steady, EventKind.STEADY, Reason.STEADY)
+    if severity.urgency > failing.told.urgency:
+        told = replace(failing, told=severity)
+        return Step(told, EventKind.WORSENED, Reason.MORE_URGENT)
+    reason = Reason.FLAPPING if failing.is_flapping else Reason.STILL_BAD
+    return Step(failing, None, reason)
+
+
+def _advance_to_ok(state: TaskState, outcome: Outcome, patience: Patience) -> Step:
+    if state.told is Severity.OK:
+        return _stay_ok(state, outcome)
+    fine = replace(
+        state,
+        contiguous_failures=0,
+        contiguous_successes=state.contiguous_successes + 1,
+        history=state.history.push(failed=False),
+        seen_by=None,
+    )
+    if fine.is_flapping and not fine.history.is_steady:
+        return Step(fine, None, Reason.FLAPPING)
+    if fine.contiguous_successes <= max(patience.recoveries, 0):
+        return Step(fine, None, Reason.RECOVERING)
+    reason = Reason.STEADY if fine.is_flapping else Reason.RECOVERED
+    calm = TaskState(has_run=True, history=fine.history)
+    return Step(calm, EventKind.CLOSED, reason)
+
+
+def _stay_ok(state: TaskState, outcome: Outcome) -> Step:
+    history, doubt = state.history, state.doubt
+    if state.confirming_since is not None and state.seen_by != outcome.agent:
+        # What one agent alone saw is no change of the website.
+        reason = Reason.REFUTED
+        history = history.forget_failures(state.contiguous_failures)
+        if state.seen_by is not None:
+            doubt = doubt or Doubt(state.seen_by, state.confirming_since)
+    elif state.contiguous_failures:
+        reason = Reason.SOFT_RECOVERY
+    else:
+        reason = Reason.STILL_OK if state.has_run else Reason.FIRST_OK
+    if doubt is not None and doubt.agent == outcome.agent:
+        doubt = None
+    fine = TaskState(has_run=True, history=history.push(failed=False), doubt=doubt)
+    return Step(fine, None, reason)

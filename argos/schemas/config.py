@@ -97,6 +97,10 @@ class General(Section):
     frequency: Duration
     recheck_delay: OptionalDuration = None
     retry_before_notification: Annotated[int, Field(ge=0)] = 0
+    recoveries_before_notification: Annotated[int, Field(ge=0)] = 0
+    """So many runs in a row that are ok again stay untold, too."""
+    confirm: bool = True
+    """Another agent looks before a problem is told, where there is one."""
     timeout: Timeout = DEFAULT_TIMEOUT
     """The total deadline of a probe."""
     options: Annotated[GeneralOptions | None, SpreadOut()] = None

@@ -184,6 +184,8 @@ class Website:
     frequency: OptionalDuration = None
     recheck_delay: OptionalDuration = None
     retry_before_notification: Annotated[int, Field(ge=0)] | None = None
+    recoveries_before_notification: Annotated[int, Field(ge=0)] | None = None
+    confirm: bool | None = None
     timeout: OptionalTimeout = None
     options: Annotated[Options | None, SpreadOut()] = None
     add_alerts_recipients: AddedRecipients = None

@@ -60,6 +60,8 @@ class TaskAttributes(NamedTuple):
     frequency: float
     recheck_delay: float | None
     retry_before_notification: int
+    recoveries_before_notification: int
+    confirm: bool
     add_alerts_recipients: str | None
     overwrite_alerts_recipients: str | None
     group_key: bytes
@@ -219,6 +221,7 @@ class Expansion:
         general = self._config.general
         recheck = website.recheck_delay or general.recheck_delay
         retries = website.retry_before_notification
+        recoveries = website.recoveries_before_notification
         return TaskAttributes(
             domain=website.domain,
             frequency=self._minutes(website.frequency or general.frequency),
@@ -226,6 +229,12 @@ class Expansion:
             retry_before_notification=(
                 general.retry_before_notification if retries is None else retries
             ),
+            recoveries_before_notification=(
+                general.recoveries_before_notification
+                if recoveries is None
+                else recoveries
+            ),
+            confirm=general.confirm if website.confirm is None else website.confirm,
             add_alerts_recipients=_recipients_text(website.add_alerts_recipients),
             overwrite_alerts_recipients=_recipients_text(
                 website.overwrite_alerts_recipients

@@ -189,6 +189,7 @@ python-object 2:6: Argos does not know the tag `!!python/object/apply:os.system`
 recheck-delay-is-negative 4:18: `recheck_delay` must be more than 0, not '-1m'.
 recipient-is-null 4:35: A recipient must be a text, such as `mail`.
 recipients-is-a-text 4:28: `add_alerts_recipients` must be a list (lines that begin with `- `).
+recoveries-negative 4:35: `recoveries_before_notification` must be at least 0, not -1.
 request-data-is-a-text 7:23: `request_data` must be a mapping (lines with `key: value`).
 request-data-variable-not-set 7:49: An entry of `headers` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
 request-data-with-date 7:23: `request_data` must not hold a date; put it in quotes if it is a text.
@@ -241,6 +242,7 @@ unquoted-variable-in-braces 4:14: This is not YAML: did not find expected ',' or
 value-with-unknown-tag 4:8: Argos does not know the tag `!nope`.
 variable-not-set 4:18: `cookie_secret` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
 variable-not-set-in-a-list 4:53: `addresses` names the environment variable NOT_SET, which is not set; if "${NOT_SET}" is meant as it stands, write "$${NOT_SET}".
+website-confirm-is-a-text 4:14: `confirm` must be yes or no, not 'sometimes'.
 website-frequency-is-a-number 4:16: `frequency` must be a duration with its unit, as in "5m", not 5.
 website-ipv6-perhaps 4:11: `ipv6` must be yes or no, not 2.
 website-is-a-text 3:5: A website must be a mapping (lines with `key: value`).

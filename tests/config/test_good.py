@@ -179,6 +179,8 @@ def test_added_keys_are_read():
             group="Examples",
             tags=("one", "two"),
             timeout=timedelta(seconds=5),
+            recoveries_before_notification=2,
+            confirm=True,
             paths=(
                 WebsitePath(path="a", checks=()),
                 WebsitePath(

@@ -220,7 +220,7 @@ def test_different_identities_have_different_keys(one, other):
 
 def make_wanted(number: int, frequency: float = 1.0) -> WantedTask:
     attributes = TaskAttributes(
-        "https://a.example/", frequency, None, 0, None, None, b"g"
+        "https://a.example/", frequency, None, 0, 0, True, None, None, b"g"
     )
     return WantedTask(
         key=b"%d" % number,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from argos.core.incident import EventKind, Outcome, TaskState, advance
+from argos.core.incident import EventKind, Outcome, Patience, TaskState, advance
 from argos.core.severity import Severity
 
 
@@ -187,7 +187,7 @@ def _replay(
     state, events = TaskState(), []
     for result in sorted(runs, key=lambda result: result.submitted_at):
         outcome = Outcome(result.severity, result.submitted_at)
-        step = advance(state, outcome, retries=task.retries)
+        step = advance(state, outcome, Patience(retries=task.retries))
         state = step.state
         if step.event is not None:
             events.append((step.event, result.severity))

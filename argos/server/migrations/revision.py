@@ -16,6 +16,7 @@ REVISIONS = (
     "20261125_delivery",
     "20261125_rollups",
     "20261125_probe_options",
+    "20261125_second_opinion",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

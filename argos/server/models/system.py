@@ -42,6 +42,11 @@ class Agent(Base):
     slots: Mapped[int | None]
     busy: Mapped[int | None]
     spooled: Mapped[int | None]
+    location: Mapped[str | None]
+    """Where it says it stands (`--location`)."""
+    suspect_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when it fails where others succeed; NULL: it is believed."""
+    suspect_reason: Mapped[str | None]
     """Results that wait on the agent's disk."""
 
 

@@ -18,12 +18,14 @@ from sqlalchemy import (
     false,
     select,
     text,
+    true,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from argos.checks import BaseCheck, get_registered_check
 from argos.clock import utcnow
+from argos.core.flapping import FRESH
 from argos.core.probe import IPVersion
 from argos.core.schedule import next_run as next_run_after
 from argos.core.severity import Severity, Status
@@ -91,6 +93,11 @@ class Schedule(Base):
     """The agent that holds the lease, or held the last one."""
     leased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """NULL when nobody holds a lease."""
+    not_for: Mapped[str | None]
+    """The agent that is not to make the upcoming run, while others can: it is to
+    give a second opinion."""
+    not_at: Mapped[str | None]
+    """The location whose agents are not to make it either."""
     missed_runs: Mapped[int] = mapped_column(Integer, default=0)
     """Planned runs that never took place, since the group exists."""
     expired_leases: Mapped[int] = mapped_column(
@@ -176,6 +183,25 @@ class Task(Base):
     open_counts: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Their tally (see `argos.core.rollup`); closed hours stand in `task_days`."""
 
+    recoveries_before_notification: Mapped[int] = mapped_column(
+        default=0, server_default="0"
+    )
+    confirm: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    """Whether another agent looks before a problem is told."""
+    contiguous_successes: Mapped[int] = mapped_column(default=0, server_default="0")
+    run_history: Mapped[int] = mapped_column(default=FRESH, server_default=str(FRESH))
+    """The last runs, a bit for each; see `argos.core.flapping`."""
+    is_flapping: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=false()
+    )
+    seen_by: Mapped[str | None]
+    """The agent that alone saw all the failures in a row."""
+    confirming_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when another agent is asked to look."""
+    doubted_agent: Mapped[str | None]
+    """The agent that saw the task fail where another one found it ok."""
+    doubted_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
     schedule: Mapped[Schedule | None] = relationship(lazy="joined")
     website: Mapped[Website | None] = relationship()
     results: Mapped[list["Result"]] = relationship(
@@ -194,6 +220,13 @@ class Task(Base):
             "website_id",
             postgresql_where=text("severity <> 'ok' AND archived_at IS NULL"),
             sqlite_where=text("severity <> 'ok' AND archived_at IS NULL"),
+        ),
+        # Rows for which an answer is awaited: few, and looked for every few seconds.
+        Index(
+            "ix_tasks_confirming",
+            "confirming_since",
+            postgresql_where=text("confirming_since IS NOT NULL"),
+            sqlite_where=text("confirming_since IS NOT NULL"),
         ),
         {"postgresql_with": {"fillfactor": "70"}},
     )

@@ -23,6 +23,7 @@ class Sighting:
     slots: int | None = None
     busy: int | None = None
     spooled: int | None = None
+    location: str | None = None
 
 
 _SIGHTINGS = RowSource({
@@ -34,11 +35,14 @@ _SIGHTINGS = RowSource({
     "slots": "integer",
     "busy": "integer",
     "spooled": "integer",
+    "location": "text",
 })
 _SEE = """
 INSERT INTO agents
-  (name, created_at, last_seen_at, address, version, capabilities, slots, busy, spooled)
-SELECT name, seen_at, seen_at, address, version, capabilities, slots, busy, spooled
+  (name, created_at, last_seen_at, address, version, capabilities, slots, busy, spooled,
+   location)
+SELECT name, seen_at, seen_at, address, version, capabilities, slots, busy, spooled,
+  location
 FROM {rows} WHERE true
 ON CONFLICT (name) DO UPDATE SET
   last_seen_at = excluded.last_seen_at, address = excluded.address,
@@ -46,7 +50,8 @@ ON CONFLICT (name) DO UPDATE SET
   capabilities = coalesce(excluded.capabilities, agents.capabilities),
   slots = coalesce(excluded.slots, agents.slots),
   busy = coalesce(excluded.busy, agents.busy),
-  spooled = coalesce(excluded.spooled, agents.spooled)
+  spooled = coalesce(excluded.spooled, agents.spooled),
+  location = coalesce(excluded.location, agents.location)
 """
 
 
@@ -54,7 +59,7 @@ def see_agent(session: Session, *, sighting: Sighting, now: datetime) -> None:
     """Remember that an agent was here; what it did not say stays as it was."""
     row = (
         sighting.name, now, sighting.address, sighting.version, sighting.capabilities,
-        sighting.slots, sighting.busy, sighting.spooled,
+        sighting.slots, sighting.busy, sighting.spooled, sighting.location,
     )  # fmt: skip
     statement = text(_SEE.format(rows=_SIGHTINGS.sql(session)))
     session.execute(statement, _SIGHTINGS.parameters(session, [row]))
@@ -93,6 +98,55 @@ def revoke_agent(session: Session, *, name: str, now: datetime) -> bool:
             Agent.name == name, Agent.token_id.is_not(None), Agent.revoked_at.is_(None)
         )
         .values(revoked_at=now)
+        .returning(Agent.id)
+    )
+    return changed.first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAgent:
+    """An agent that was seen a moment ago."""
+
+    name: str
+    capabilities: Sequence[str] | None
+    """None: it is one of 0.10.3, which announce none."""
+    location: str | None
+    suspect_since: datetime | None
+
+
+def list_live_agents(session: Session, *, seen_after: datetime) -> list[LiveAgent]:
+    """The agents that were seen after a moment, by name."""
+    rows = session.execute(
+        select(Agent.name, Agent.capabilities, Agent.location, Agent.suspect_since)
+        .where(Agent.last_seen_at > seen_after)
+        .order_by(Agent.name)
+    )
+    return [LiveAgent(*row) for row in rows]
+
+
+def list_suspects(session: Session) -> frozenset[str]:
+    """The agents that fail where others succeed."""
+    rows = session.scalars(select(Agent.name).where(Agent.suspect_since.is_not(None)))
+    return frozenset(rows)
+
+
+def suspect_agent(session: Session, *, name: str, reason: str, now: datetime) -> bool:
+    """Hold an agent for suspect; False: it is already."""
+    changed = session.execute(
+        update(Agent)
+        .where(Agent.name == name, Agent.suspect_since.is_(None))
+        .values(suspect_since=now, suspect_reason=reason)
+        .returning(Agent.id)
+    )
+    return changed.first() is not None
+
+
+def trust_agent(session: Session, *, name: str) -> bool:
+    """Believe an agent again; False: it is believed already."""
+    changed = session.execute(
+        update(Agent)
+        .where(Agent.name == name, Agent.suspect_since.is_not(None))
+        .values(suspect_since=None, suspect_reason=None)
         .returning(Agent.id)
     )
     return changed.first() is not None

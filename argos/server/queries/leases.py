@@ -73,6 +73,16 @@ _TASK_COLUMNS = [
 # A lease that ran out leaves `leased_at` behind. A group that keeps doing so is held
 # longer and longer, at most for its period: then it costs no more than any other.
 _EXPIRED = "(CASE WHEN s.leased_at IS NULL THEN 0 ELSE 1 END + s.expired_leases)"
+# Who saw a new problem leaves the run that is to confirm it to others, for as long as
+# a lease would take. Then it is told anyway, and anybody may look.
+_MAY_HAVE = (
+    "((not_for IS NULL OR not_for <> :agent) AND (not_at IS NULL OR not_at <> coalesce("
+    "(SELECT a.location FROM agents a WHERE a.name = :agent), '')) OR {waited})"
+)
+_WAITED = {
+    True: "due_at + CAST(1000000 * (timeout_s + :margin_s) AS INTEGER) <= :now",
+    False: "due_at + make_interval(secs => timeout_s + :margin_s) <= :now",
+}
 _LEASE_S = "{max}(s.timeout_s + :margin_s, :min_s)"
 _HELD_S = (
     "{max}(" + _LEASE_S + ", {min}(s.frequency * 60, "
@@ -97,7 +107,7 @@ WITH candidates AS MATERIALIZED (
   CROSS JOIN generate_series(0, :last_shard) AS h(shard)
   CROSS JOIN LATERAL (
     SELECT q.id, q.due_at FROM schedule q
-    WHERE q.pool = p.pool AND q.shard = h.shard AND {is_due}
+    WHERE q.pool = p.pool AND q.shard = h.shard AND {is_due} AND {may_have}
     ORDER BY q.due_at LIMIT :depth) AS c
   ORDER BY c.due_at),
 due AS MATERIALIZED (
@@ -121,7 +131,7 @@ RETURNING id, lease_no, next_run
 """
 _QUEUE_SQLITE = (
     "SELECT id, due_at FROM schedule"
-    " WHERE pool = {pool} AND shard = {shard} AND {is_due}"
+    " WHERE pool = {pool} AND shard = {shard} AND {is_due} AND {may_have}"
 )
 
 _RELEASE = """
@@ -160,7 +170,8 @@ def lease_groups(
     """Lease up to `limit` due groups, earliest first; return their tasks.
 
     Two leasers never get the same group. The lease lasts as long as the probe may take
-    plus a margin, and at least as long as the terms say.
+    plus a margin, and at least as long as the terms say. Groups that wait for a
+    second opinion go to other agents than the one that asks for it, at other locations.
     """
     if not pools or limit < 1:
         return []
@@ -251,14 +262,17 @@ def _list_tasks(
 @cache
 def _lease_statement(on_sqlite: bool, pools: tuple[int, ...]) -> TextualSelect:
     names = _FUNCTIONS[on_sqlite]
+    may_have = _MAY_HAVE.format(waited=_WAITED[on_sqlite])
     parts = {
         "held_s": _HELD_S.format(**names),
         "set": _SET.format(**names),
         "is_due": _IS_DUE,
+        "may_have": may_have,
     }
     if on_sqlite:
-        queue = _QUEUE_SQLITE.replace("{is_due}", _IS_DUE)
-        parts["queues"] = _each_queue(queue, pools)
+        parts["queues"] = _each_queue(
+            _QUEUE_SQLITE, pools, is_due=_IS_DUE, may_have=may_have
+        )
     template = _LEASE_SQLITE if on_sqlite else _LEASE_POSTGRESQL
     return (
         text(template.format(**parts))
@@ -277,10 +291,10 @@ def _next_due_statement(on_sqlite: bool, pools: tuple[int, ...]) -> TextualSelec
     return text(template).columns(due_at=UtcDateTime)
 
 
-def _each_queue(template: str, pools: tuple[int, ...]) -> str:
+def _each_queue(template: str, pools: tuple[int, ...], **parts: str) -> str:
     queues = [(int(pool), shard) for pool in pools for shard in range(SHARDS)]
     return " UNION ALL ".join(
-        template.format(pool=pool, shard=shard) for pool, shard in queues
+        template.format(pool=pool, shard=shard, **parts) for pool, shard in queues
     )
 
 

@@ -46,6 +46,9 @@ class AgentSummary:
     slots: int | None
     busy: int | None
     spooled: int | None
+    location: str | None = None
+    suspect_since: datetime | None = None
+    suspect_reason: str | None = None
 
 
 def count_fleet(session: Session) -> FleetCounts:
@@ -116,6 +119,9 @@ def list_agents(session: Session) -> Sequence[AgentSummary]:
             Agent.slots,
             Agent.busy,
             Agent.spooled,
+            Agent.location,
+            Agent.suspect_since,
+            Agent.suspect_reason,
         )
         .where(Agent.revoked_at.is_(None))
         .order_by(Agent.last_seen_at.desc().nulls_last(), Agent.name)

@@ -25,6 +25,8 @@ class TaskRow(NamedTuple):
     retry_before_notification: int
     add_alerts_recipients: str | None
     overwrite_alerts_recipients: str | None
+    recoveries_before_notification: int
+    confirm: bool
     archived_at: datetime | None
     severity: Severity
     severity_since: datetime | None
@@ -37,6 +39,13 @@ class TaskRow(NamedTuple):
     event_count: int
     open_hour: int | None
     open_counts: bytes | None
+    contiguous_successes: int
+    run_history: int
+    is_flapping: bool
+    seen_by: str | None
+    confirming_since: datetime | None
+    doubted_agent: str | None
+    doubted_since: datetime | None
 
 
 class ScheduleRow(NamedTuple):
@@ -52,6 +61,9 @@ class ScheduleRow(NamedTuple):
     missed_runs: int
     open_hour: int | None
     open_latencies: bytes | None
+    pool: int
+    not_for: str | None
+    not_at: str | None
 
 
 class NewResult(NamedTuple):
@@ -104,6 +116,8 @@ class ScheduleMove(NamedTuple):
     missed_runs: int
     open_hour: int | None = None
     open_latencies: bytes | None = None
+    not_for: str | None = None
+    not_at: str | None = None
 
 
 class Stored(NamedTuple):
@@ -154,6 +168,8 @@ _SCHEDULE_MOVES = RowSource({
     "missed_runs": "integer",
     "open_hour": "integer",
     "open_latencies": "bytea",
+    "not_for": "text",
+    "not_at": "text",
 })
 _RESULT_KEYS = RowSource({"task_id": "bigint", "submitted_at": "timestamptz"})
 
@@ -182,7 +198,7 @@ FROM {rows} WHERE tasks.id = u.id
 _MOVE_SCHEDULES = """
 UPDATE schedule SET
   next_run = u.next_run, due_at = u.next_run, leased_at = NULL, expired_leases = 0,
-  missed_runs = u.missed_runs,
+  missed_runs = u.missed_runs, not_for = u.not_for, not_at = u.not_at,
   open_hour = u.open_hour, open_latencies = u.open_latencies
 FROM {rows} WHERE schedule.id = u.id
 """

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from argos.core.flapping import FRESH
 from argos.core.severity import Severity
 from argos.server.models import ConfigCache, Incident, Task
 from argos.server.plan import WantedGroup, WantedWebsite
@@ -287,8 +288,15 @@ def archive_tasks(session: Session, *, now: datetime) -> None:
             group_id=null(),
             told_severity=Severity.OK,
             contiguous_failures=0,
+            contiguous_successes=0,
             failing_since=null(),
             already_retried=False,
+            is_flapping=False,
+            run_history=FRESH,
+            seen_by=null(),
+            confirming_since=null(),
+            doubted_agent=null(),
+            doubted_since=null(),
         )
     )
     session.execute(

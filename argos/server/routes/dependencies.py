@@ -12,6 +12,7 @@ from argos.schemas import Config
 from argos.server.database import Database, Session
 from argos.server.routes.waiting import Waiting
 from argos.server.services.agent_access import AgentDesk
+from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.config_watch import ConfigWatch
 from argos.server.services.stats import Stats
 
@@ -24,6 +25,7 @@ class AppState:
     clock: Clock
     watch: ConfigWatch
     desk: AgentDesk = field(default_factory=AgentDesk)
+    agent_watch: AgentWatch = field(default_factory=AgentWatch)
     waiting: Waiting = field(default_factory=Waiting)
     stats: Stats = field(default_factory=Stats)
 

@@ -94,6 +94,7 @@ class AgentDesk:
             sighting.address,
             sighting.version,
             sighting.capabilities,
+            sighting.location,
         )
         if known is not None:
             # What a call does not tell is as it was: reports tell little.

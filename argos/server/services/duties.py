@@ -27,6 +27,7 @@ from argos.server.queries.results import NewResult
 from argos.server.services.counting import Counting
 from argos.server.services.notice import encode_notice, format_moment
 from argos.server.services.silence import Finding, Silence, look
+from argos.server.services.unanswered import settle_unanswered
 from argos.server.services.upkeep import Duty, Work
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("logins", timedelta(minutes=10), forget_logins),
         Duty("queue", timedelta(minutes=5), mend_queue),
         Duty("stalls", timedelta(minutes=1), show_stalls),
+        Duty("unanswered", timedelta(seconds=5), settle_unanswered),
     ]
     if database.is_sqlite:
         return [*duties, Duty("retention", timedelta(minutes=1), delete_old_results)]

@@ -4,38 +4,53 @@ One transaction for each batch. Rows are locked in the order of their ids, so th
 batches never wait for each other in a circle; nothing is sent from here.
 """
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from argos.checks import get_registered_check
 from argos.checks.base import FinalizeRules, finalize_by_status
-from argos.core.incident import Outcome, Step, TaskState, advance
-from argos.core.schedule import effective_period, missed_runs, next_run
+from argos.core.incident import Outcome, Patience, Reason, Step, advance
 from argos.core.severity import Severity, Status
+from argos.core.suspicion import WINDOW
 from argos.errors import CheckNotFound
 from argos.protocol import MAX_REPORT_RESULTS, AgentResult, Refusal, ReportAnswer
 from argos.schemas import Config
 from argos.server.database import Database, Session
 from argos.server.queries import results as queries
-from argos.server.queries.counting import NewGap, add_gaps
+from argos.server.queries.counting import add_gaps
 from argos.server.queries.results import (
     NewResult,
     ResultKey,
-    ScheduleMove,
     ScheduleRow,
     TaskMove,
     TaskRow,
 )
+from argos.server.queries.states import (
+    StateMove,
+    move_states,
+    read_state,
+    state_move,
+)
+from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.counting import Counting
 from argos.server.services.publish import Change, publish
 from argos.server.services.report import ReadItem, read_items
+from argos.server.services.run import Run, is_in_trouble
+from argos.server.services.second_opinion import Question, Witnesses
 
 log = logging.getLogger(__name__)
 
 OLDEST_RESULT = timedelta(days=30)
 TOLERATED_SKEW = timedelta(seconds=5)
+DOUBT = "doubt"
+"""The context's entry that says why a failure counts as not measured."""
+NOT_BELIEVED = "The agent fails on most websites, where other agents succeed."
+
+_Verdicts = dict[int, tuple[Status, Severity]]
+"""By the items' places in the report."""
 
 
 class _Refused(Exception):  # noqa: N818  # not an error: an answer
@@ -49,13 +64,17 @@ def ingest(
     items: Sequence[object],
     config: Config,
     now: datetime,
+    watch: AgentWatch | None = None,
 ) -> ReportAnswer:
-    """Take over a report of an agent; bad items are refused, each with its reason."""
+    """Take over a report of an agent; bad items are refused, each with its reason.
+
+    `watch` notices agents that fail where others succeed.
+    """
     answer = ReportAnswer(result_ids=[], refused=[])
     for start in range(0, len(items), MAX_REPORT_RESULTS):
         part = items[start : start + MAX_REPORT_RESULTS]
         read, refused = read_items(part, first_index=start)
-        batch = Batch(agent=agent, config=config, now=now)
+        batch = Batch(agent=agent, config=config, now=now, watch=watch)
         with database.transaction() as session:
             batch.take(session, read)
         answer.result_ids.extend(batch.result_ids())
@@ -75,24 +94,30 @@ class Batch:
     agent: str
     config: Config
     now: datetime
+    watch: AgentWatch | None = None
     refused: list[Refusal] = field(default_factory=list)
     _results: list[NewResult] = field(default_factory=list)
     _tasks: dict[int, TaskRow] = field(default_factory=dict)
     _schedules: dict[int, ScheduleRow] = field(default_factory=dict)
     _moves: list[TaskMove] = field(default_factory=list)
+    _states: list[StateMove] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
-    _runs: dict[int, "_Run"] = field(default_factory=dict)
+    _runs: dict[int, Run] = field(default_factory=dict)
     _ids: dict[ResultKey, int] = field(default_factory=dict)
+    _witnesses: Witnesses | None = None
+    _is_suspect: bool = False
 
     def take(self, session: Session, read: Sequence[ReadItem]) -> None:
         """Decide on each item, then write all at once."""
         if not read:
             return
         self._load(session, {item.result.task_id for item in read})
-        rules = finalize_rules(self.config)
+        self._witnesses = Witnesses(session, agent=self.agent, now=self.now)
+        verdicts = self._finalize(read)
+        self._is_suspect = self._watch_agent(session, read, verdicts)
         for item in read:
             try:
-                self._take_item(item, rules)
+                self._take_item(item, verdicts)
             except _Refused as refusal:
                 self._refuse(item, str(refusal))
         stored = queries.add_results(session, results=self._results)
@@ -105,6 +130,7 @@ class Batch:
         )
         counting.count(self._results, stored.new)
         queries.move_tasks(session, moves=counting.task_moves())
+        move_states(session, moves=self._states)
         queries.move_schedules(session, moves=counting.schedule_moves())
         counting.write_closed(session)
         gaps = [run.gap() for run in self._runs.values()]
@@ -125,14 +151,26 @@ class Batch:
             session, ids=sorted(group for group in groups if group is not None)
         )
 
-    def _take_item(self, item: ReadItem, rules: FinalizeRules) -> None:
+    def _finalize(self, read: Sequence[ReadItem]) -> "_Verdicts":
+        rules = finalize_rules(self.config)
+        return {
+            item.index: _finalize(item, task, rules)
+            for item in read
+            if (task := self._tasks.get(item.result.task_id)) is not None
+        }
+
+    def _take_item(self, item: ReadItem, verdicts: "_Verdicts") -> None:
         task = self._tasks.get(item.result.task_id)
         if task is None:
             raise _Refused("There is no such task.")
         schedule = self._schedules.get(task.group_id or 0)
         moves_state = _moves_state(item.result, task, schedule, agent=self.agent)
         submitted_at = self._measured_at(item.result, schedule)
-        status, severity = _finalize(item, task, rules)
+        status, severity = verdicts[item.index]
+        context = item.context
+        if self._is_suspect and severity is not Severity.OK:
+            status, severity = Status.ERROR, Severity.UNKNOWN
+            context = json.dumps(item.facts | {DOUBT: NOT_BELIEVED})
         self._results.append(
             NewResult(
                 task_id=task.id,
@@ -141,7 +179,7 @@ class Batch:
                 received_at=self.now,
                 status=status,
                 severity=severity,
-                context=item.context,
+                context=context,
                 is_late=not moves_state,
                 **(vars(item.result.timings) if item.result.timings else {}),
             )
@@ -167,25 +205,72 @@ class Batch:
 
     def _move(self, item: ReadItem, task: TaskRow, schedule: ScheduleRow) -> None:
         result = self._results[-1]
-        state = TaskState(
-            told=task.told_severity,
-            contiguous_failures=task.contiguous_failures,
-            failing_since=task.failing_since,
-            has_run=task.completed_at is not None,
-        )
-        step = advance(
-            state,
-            Outcome(result.severity, result.submitted_at),
-            retries=task.retry_before_notification,
-        )
+        before = read_state(task)
+        step, question = self._advance(task, result, schedule)
         move = _task_move(task, result, step, lease_no=schedule.lease_no)
         self._moves.append(move)
+        remembered = state_move(task.id, step.state)
+        if remembered != state_move(task.id, before):
+            self._states.append(remembered)
         if step.event is not None:
             self._changes.append(Change(task, move, step, self.agent, item.context))
-        run = self._runs.setdefault(schedule.id, _Run(schedule))
-        run.add(move, recheck_delay=task.recheck_delay)
+        run = self._runs.setdefault(schedule.id, Run(schedule))
+        run.add(move, recheck_delay=task.recheck_delay, question=question)
         # The same run again, later in this batch, must find its state moved.
         self._tasks[task.id] = task._replace(applied_lease_no=schedule.lease_no)
+
+    def _advance(
+        self, task: TaskRow, result: NewResult, schedule: ScheduleRow
+    ) -> tuple[Step, Question | None]:
+        """The step, and whom to ask for a second opinion, if anybody."""
+        assert self._witnesses is not None
+        state = read_state(task)
+        outcome = Outcome(
+            result.severity,
+            result.submitted_at,
+            agent=self.agent,
+            is_doubted=self._is_suspect,
+        )
+        patience = Patience(
+            retries=task.retry_before_notification,
+            recoveries=task.recoveries_before_notification,
+            asks_another=task.confirm,
+        )
+        step = advance(state, outcome, patience)
+        if step.reason not in {Reason.CONFIRMING, Reason.AGENT_SUSPECT}:
+            return step, None
+        question = self._witnesses.question(schedule.pool)
+        if question is None:
+            step = advance(state, outcome, replace(patience, asks_another=False))
+        return step, question
+
+    def _watch_agent(
+        self, session: Session, read: Sequence[ReadItem], verdicts: "_Verdicts"
+    ) -> bool:
+        """Whether the agent is suspect. A problem that is known says nothing of it."""
+        if self.watch is None:
+            return False
+        looks = [
+            (task.domain, verdicts[item.index][1] is not Severity.OK)
+            for item in read
+            if (task := self._tasks.get(item.result.task_id)) is not None
+            and task.told_severity is Severity.OK
+            and self._is_fresh(item.result)
+        ]
+        self.watch.note(self.agent, looks, at=self.now)
+        if any(failed for _, failed in looks) or self.watch.is_suspect(
+            session, agent=self.agent, now=self.now
+        ):
+            return self.watch.judge(
+                session, agent=self.agent, config=self.config, now=self.now
+            )
+        return False
+
+    def _is_fresh(self, result: AgentResult) -> bool:
+        if result.leased_at is None or result.elapsed_us is None:
+            return True
+        age = self.now - result.leased_at - timedelta(microseconds=result.elapsed_us)
+        return age < WINDOW
 
     def _refuse(self, item: ReadItem, reason: str) -> None:
         self.refused.append(
@@ -230,7 +315,7 @@ def _task_move(
     since = task.severity_since
     if since is None or result.severity is not task.severity:
         since = result.submitted_at
-    is_ok = result.severity is Severity.OK
+    rechecks = is_in_trouble(result.severity, step.state.told)
     return TaskMove(
         id=task.id,
         severity=result.severity,
@@ -240,60 +325,10 @@ def _task_move(
         contiguous_failures=step.state.contiguous_failures,
         failing_since=step.state.failing_since,
         told_severity=step.state.told,
-        already_retried=not is_ok and task.recheck_delay is not None,
+        already_retried=rechecks and task.recheck_delay is not None,
         applied_lease_no=lease_no,
         event_count=task.event_count + (step.event is not None),
     )
-
-
-@dataclass(slots=True)
-class _Run:
-    """A task group's run that is over, or of which a part is."""
-
-    schedule: ScheduleRow
-    ended_at: datetime | None = None
-    recheck_delay: float | None = None
-    """Minutes; the shortest of the tasks that are not ok."""
-    missed: int = 0
-    """Runs that were planned before this one and never took place."""
-
-    def add(self, move: TaskMove, *, recheck_delay: float | None) -> None:
-        self.ended_at = max(self.ended_at or move.completed_at, move.completed_at)
-        if move.severity is not Severity.OK and recheck_delay is not None:
-            known = self.recheck_delay
-            self.recheck_delay = min(recheck_delay, known or recheck_delay)
-
-    def end(self) -> ScheduleMove:
-        schedule = self.schedule
-        frequency = timedelta(minutes=schedule.frequency)
-        ended_at = self.ended_at
-        assert ended_at is not None
-        if schedule.leased_at is not None:
-            # However early a clock may call it: the run that was planned is over.
-            ended_at = max(ended_at, schedule.next_run or ended_at)
-        upcoming = next_run(
-            ended_at,
-            frequency=frequency,
-            key=schedule.key,
-            recheck_delay=None
-            if self.recheck_delay is None
-            else timedelta(minutes=self.recheck_delay),
-        )
-        if schedule.leased_at is None:
-            # Another part of this run came before, and planned the next one.
-            upcoming = min(upcoming, schedule.next_run or upcoming)
-        else:
-            self.missed = missed_runs(schedule.next_run, upcoming, frequency)
-        return ScheduleMove(schedule.id, upcoming, schedule.missed_runs + self.missed)
-
-    def gap(self) -> NewGap | None:
-        """What was missed before this run, after it ended."""
-        planned_at = self.schedule.next_run
-        if planned_at is None or not self.missed:
-            return None
-        period = effective_period(timedelta(minutes=self.schedule.frequency))
-        end = planned_at + self.missed * period
-        return NewGap(self.schedule.key, planned_at, end, self.missed)
 
 
 def finalize_rules(config: Config) -> FinalizeRules:

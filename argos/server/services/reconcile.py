@@ -76,6 +76,10 @@ def cache_entries(loaded: LoadedConfig) -> dict[str, str]:
         "general_frequency": str(minutes),
         "general_recheck_delay": str(recheck and recheck.total_seconds() / 60),
         "general_retry_before_notification": str(general.retry_before_notification),
+        "general_recoveries_before_notification": str(
+            general.recoveries_before_notification
+        ),
+        "general_confirm": str(general.confirm),
         "general_ipv4": str(general.ipv4),
         "general_ipv6": str(general.ipv6),
         "general_timeout": str(general.timeout.total_seconds()),

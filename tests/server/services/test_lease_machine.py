@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import delete, select
 
-from argos.core.incident import Outcome, TaskState, advance
+from argos.core.incident import Outcome, Patience, TaskState, advance
 from argos.core.severity import Severity
 from argos.protocol import HeldLease
 from argos.schemas import Config
@@ -146,7 +146,9 @@ class LeaseMachine(RuleBasedStateMachine):
             return
         severity = {"success": "ok", "failure": "critical", "error": "unknown"}[status]
         step = advance(
-            group.state, Outcome(Severity(severity), moment), retries=self.retries
+            group.state,
+            Outcome(Severity(severity), moment, agent=agent),
+            Patience(retries=self.retries),
         )
         group.state, group.applied_no = step.state, task.lease_no
         group.events += step.event is not None

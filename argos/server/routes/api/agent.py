@@ -112,6 +112,8 @@ class LeaseQuery:
     slots: Count = None
     busy: Count = None
     spooled: Count = None
+    location: str | None = None
+    """Where the agent stands, in its own words."""
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -180,6 +182,7 @@ def _sighting(agent: CallingAgent, query: LeaseQuery) -> Sighting:
         slots=query.slots,
         busy=query.busy,
         spooled=query.spooled,
+        location=query.location and agent_access.agent_name(query.location),
     )
 
 
@@ -249,6 +252,7 @@ def _ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAnswer:
         items=items,
         config=app.config,
         now=app.clock.utcnow(),
+        watch=app.agent_watch,
     )
 
 

@@ -1,0 +1,137 @@
+"""Notice an agent that fails wherever others succeed, and when it is well again.
+
+Each server process remembers the looks that it took over itself: with several, each
+judges by its share of them. What one finds stands in the agent's row, for all.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from argos.channels import Notice, NoticeKind, expand_recipient
+from argos.core.severity import Severity
+from argos.core.suspicion import Finding, Looks, Standing
+from argos.schemas import Config
+from argos.server.columns import to_epoch_us
+from argos.server.database import Session
+from argos.server.queries import agents as queries, deliveries as delivery_queries
+from argos.server.queries.deliveries import NewDelivery
+from argos.server.services.notice import encode_notice, format_moment
+
+log = logging.getLogger(__name__)
+
+CACHED_INTERVAL = timedelta(seconds=5)
+"""How long it may take until a process hears what another one found."""
+
+
+class AgentWatch:
+    """What one server process knows of how agents fare."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._looks = Looks()
+        self._suspects: frozenset[str] = frozenset()
+        self._read_at: datetime | None = None
+
+    def note(
+        self, agent: str, looks: Iterable[tuple[str, bool]], *, at: datetime
+    ) -> None:
+        """Remember at which domains an agent has just failed, and at which not."""
+        with self._lock:
+            for domain, failed in looks:
+                self._looks.note(agent, domain, failed=failed, at=at)
+
+    def is_suspect(self, session: Session, *, agent: str, now: datetime) -> bool:
+        """Whether an agent is suspect, as all processes know it."""
+        return agent in self._read_suspects(session, now)
+
+    def judge(
+        self, session: Session, *, agent: str, config: Config, now: datetime
+    ) -> bool:
+        """Whether an agent is suspect; tells when it begins or ceases to be."""
+        suspects = self._read_suspects(session, now)
+        with self._lock:
+            finding = self._looks.judge(agent, now=now, distrusted=suspects)
+        was_suspect = agent in suspects
+        if not was_suspect and finding.standing is Standing.SUSPECT:
+            if queries.suspect_agent(
+                session, name=agent, reason=_reason(finding), now=now
+            ):
+                _tell(session, agent, finding, config, now)
+        elif was_suspect and finding.standing is Standing.WELL:
+            if queries.trust_agent(session, name=agent):
+                _tell(session, agent, finding, config, now)
+        else:
+            return was_suspect
+        self._read_at = None
+        return not was_suspect
+
+    def _read_suspects(self, session: Session, now: datetime) -> frozenset[str]:
+        known = self._read_at
+        # A clock that was set back makes nothing fresh.
+        if known is None or not timedelta() <= now - known < CACHED_INTERVAL:
+            self._suspects = queries.list_suspects(session)
+            self._read_at = now
+        return self._suspects
+
+
+def _reason(finding: Finding) -> str:
+    return (
+        f"It failed on {finding.failed} of {finding.domains} websites within a minute, "
+        "where other agents succeed."
+    )
+
+
+def _tell(
+    session: Session, agent: str, finding: Finding, config: Config, now: datetime
+) -> None:
+    notice = _notice(agent, finding, now)
+    log.warning("%s", notice.title)
+    delivery_queries.add_deliveries(
+        session,
+        deliveries=[
+            NewDelivery(
+                event_id=None,
+                notice=json.dumps(encode_notice(notice)),
+                recipient=recipient,
+                created_at=now,
+                message_id=_message_id(notice, agent, recipient),
+            )
+            for name in dict.fromkeys(config.general.alerts.no_agent)
+            for recipient in expand_recipient(name, config.general)
+        ],
+    )
+
+
+def _notice(agent: str, finding: Finding, now: datetime) -> Notice:
+    if finding.standing is Standing.SUSPECT:
+        return Notice(
+            message_id="",
+            kind=NoticeKind.AGENT_SUSPECT,
+            severity=Severity.WARNING,
+            at=now,
+            title=f"Agent {agent} seems to be cut off",
+            lines=(
+                ("Agent", agent),
+                ("Reason", _reason(finding)),
+                ("Time", format_moment(now)),
+                ("Until then", "what it cannot reach counts as not measured"),
+            ),
+        )
+    return Notice(
+        message_id="",
+        kind=NoticeKind.AGENT_TRUSTED,
+        severity=Severity.OK,
+        at=now,
+        title=f"Agent {agent} can be believed again",
+        lines=(("Agent", agent), ("Time", format_moment(now))),
+    )
+
+
+def _message_id(notice: Notice, agent: str, recipient: str) -> str:
+    text = f"{agent}\n{recipient}"
+    digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return f"{notice.kind}.{to_epoch_us(notice.at)}.{digest}"

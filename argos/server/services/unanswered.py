@@ -1,0 +1,88 @@
+"""Second opinions that do not come: tell the problem anyway, or drop it.
+
+Without this, a problem that one agent saw would wait for another one for ever.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from argos.core.incident import forget_witness, tell_unconfirmed
+from argos.core.severity import Status
+from argos.server.queries import agents as agent_queries, results as queries, states
+from argos.server.queries.results import TaskMove, TaskRow
+from argos.server.services.publish import Change, publish
+from argos.server.services.upkeep import Work
+
+CHUNK_ROWS = 1_000
+
+
+def settle_unanswered(work: Work) -> None:
+    """Drop what only suspect agents saw; tell what nobody looked at in time."""
+    _drop_suspects_findings(work)
+    _tell_unanswered(work)
+
+
+def _drop_suspects_findings(work: Work) -> None:
+    with work.database.reading() as session:
+        suspects = agent_queries.list_suspects(session)
+    for agent in sorted(suspects):
+        with work.transaction() as session:
+            ids = states.list_seen_by(session, agent=agent, count=CHUNK_ROWS)
+            rows = queries.lock_tasks(session, ids=sorted(ids))
+            found = [row for row in rows.values() if row.seen_by == agent]
+            states.move_states(
+                session,
+                moves=[
+                    states.state_move(
+                        row.id, forget_witness(states.read_state(row), agent)
+                    )
+                    for row in found
+                ],
+            )
+            states.withdraw_severities(session, ids=[row.id for row in found])
+        work.wants_more |= len(ids) == CHUNK_ROWS
+
+
+def _tell_unanswered(work: Work) -> None:
+    with work.transaction() as session:
+        ids = states.list_unanswered(session, now=work.now, count=CHUNK_ROWS)
+        rows = queries.lock_tasks(session, ids=sorted(ids))
+        facts = states.list_last_facts(session, ids=list(rows))
+        changes = [
+            _change(row, facts.get(row.id, {}))
+            for row in rows.values()
+            if row.confirming_since is not None
+        ]
+        queries.move_tasks(session, moves=[change.move for change in changes])
+        states.move_states(
+            session,
+            moves=[
+                states.state_move(change.task.id, change.step.state)
+                for change in changes
+            ],
+        )
+        publish(session, changes=changes, config=work.config, now=work.now)
+    work.wants_more |= len(ids) == CHUNK_ROWS
+
+
+def _change(task: TaskRow, facts: Mapping[str, Any]) -> Change:
+    """The problem as its agent saw it, with the facts of its last result."""
+    step = tell_unconfirmed(states.read_state(task), task.severity)
+    assert task.completed_at is not None
+    move = TaskMove(
+        id=task.id,
+        severity=task.severity,
+        severity_since=task.severity_since or task.completed_at,
+        completed_at=task.completed_at,
+        last_status=task.last_status or Status.ERROR,
+        contiguous_failures=step.state.contiguous_failures,
+        failing_since=step.state.failing_since,
+        told_severity=step.state.told,
+        already_retried=task.recheck_delay is not None,
+        applied_lease_no=task.applied_lease_no,
+        event_count=task.event_count + 1,
+        open_hour=task.open_hour,
+        open_counts=task.open_counts,
+    )
+    return Change(task, move, step, task.seen_by or "", json.dumps(facts))

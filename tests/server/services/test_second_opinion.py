@@ -1,0 +1,335 @@
+"""Another agent looks before a problem is told; suspect agents are not believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from argos.channels import NoticeKind
+from argos.core.incident import EventKind, Reason
+from argos.core.schedule import LEASE_MARGIN
+from argos.core.severity import Severity
+from argos.schemas import Config
+from argos.server.database import Database
+from argos.server.models import Agent, Delivery, Event, Result, Schedule, Task
+from argos.server.queries import agents as agent_queries
+from argos.server.queries.agents import Sighting
+from argos.server.queries.leases import LeasedTask, lease_groups
+from argos.server.services.agent_watch import AgentWatch
+from argos.server.services.ingest import ingest
+from argos.server.services.unanswered import settle_unanswered
+from argos.server.services.upkeep import Duty, Means, Upkeep
+from tests.server.factories import add_group, add_groups
+
+LEASE = timedelta(seconds=30) + LEASE_MARGIN
+
+
+@dataclass
+class World:
+    """Some agents and a server, at a moment that moves on by hand."""
+
+    database: Database
+    config: Config
+    clock: Any
+    watch: AgentWatch = field(default_factory=AgentWatch)
+
+    @property
+    def now(self) -> datetime:
+        moment: datetime = self.clock.utcnow()
+        return moment
+
+    def see(self, *names: str, **more: Any) -> None:
+        with self.database.transaction() as session:
+            for name in names:
+                sighting = Sighting(name, capabilities="[]", **more)
+                agent_queries.see_agent(session, sighting=sighting, now=self.now)
+
+    def lease(self, agent: str) -> list[LeasedTask]:
+        with self.database.transaction() as session:
+            return lease_groups(
+                session, agent=agent, pools=[0], limit=500, now=self.now
+            )
+
+    def report(self, agent: str, tasks: Sequence[LeasedTask], status: str) -> None:
+        self.clock.move(seconds=1)
+        items = [
+            {
+                "task_id": task.id,
+                "status": status,
+                "context": {"reason": "refused"},
+                "lease_no": task.lease_no,
+                "leased_at": task.leased_at.isoformat(),
+                "elapsed_us": 1_000_000,
+            }
+            for task in tasks
+        ]
+        answer = ingest(
+            self.database,
+            agent=agent,
+            items=items,
+            config=self.config,
+            now=self.now,
+            watch=self.watch,
+        )
+        assert answer.refused == []
+
+    def run(self, agent: str, status: str) -> int:
+        """Let an agent do all that it gets; return how much that was."""
+        tasks = self.lease(agent)
+        self.report(agent, tasks, status)
+        return len(tasks)
+
+    def keep_house(self) -> None:
+        means = Means(
+            database=self.database,
+            clock=self.clock,
+            get_config=lambda: self.config,
+            holder="server",
+        )
+        duty = Duty("unanswered", timedelta(), settle_unanswered)
+        upkeep = Upkeep(means, [duty])
+        upkeep.enter()
+        upkeep.do_due()
+
+    def all(self, model: type[Any]) -> list[Any]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(model).order_by(model.id)))
+
+    @property
+    def events(self) -> list[tuple[str, str]]:
+        return [(event.kind, event.reason) for event in self.all(Event)]
+
+    @property
+    def notices(self) -> list[str]:
+        return [each.notice["kind"] for each in self.all(Delivery) if each.notice]
+
+
+@pytest.fixture
+def world(database, config, clock) -> World:
+    world = World(database, config, clock)
+    with database.transaction() as session:
+        add_group(session, "a", due_at=clock.utcnow())
+    return world
+
+
+CONFIRMED = (EventKind.OPENED, Reason.CONFIRMED_ELSEWHERE)
+UNCONFIRMED = (EventKind.OPENED, Reason.UNCONFIRMED)
+
+
+def test_i32_another_agent_looks_at_once_before_a_problem_is_told(world):
+    world.see("anna", "bela")
+
+    world.run("anna", "failure")
+    assert world.events == []
+    assert world.lease("anna") == []
+    world.run("bela", "failure")
+
+    assert world.events == [CONFIRMED]
+    (schedule,) = world.all(Schedule)
+    assert schedule.not_for is None
+    assert schedule.due_at > world.now
+
+
+def test_agents_that_disagree_are_shown_and_nobody_is_told(world):
+    world.see("anna", "bela")
+
+    world.run("anna", "failure")
+    world.run("bela", "success")
+
+    (task,) = world.all(Task)
+    assert world.events == []
+    assert task.severity is Severity.OK
+    assert task.doubted_agent == "anna"
+    assert task.confirming_since is None
+
+
+@pytest.mark.parametrize(
+    ("others", "columns"),
+    [
+        pytest.param((), {}, id="there is no other agent"),
+        pytest.param(("bela",), {"confirm": False}, id="nobody wants it confirmed"),
+    ],
+)
+def test_problem_is_told_at_once_where_nobody_is_asked(world, others, columns):
+    world.see("anna", *others)
+    if columns:
+        with world.database.transaction() as session:
+            session.execute(update(Task).values(**columns))
+
+    world.run("anna", "failure")
+
+    assert world.events == [(EventKind.OPENED, Reason.CONFIRMED)]
+
+
+def test_an_agent_that_was_not_seen_for_a_minute_is_not_asked(world):
+    world.see("anna", "bela")
+    world.clock.move(seconds=61)
+    world.see("anna")
+
+    world.run("anna", "failure")
+
+    assert world.events == [(EventKind.OPENED, Reason.CONFIRMED)]
+
+
+def test_an_agent_that_cannot_probe_the_group_is_not_asked(world):
+    world.see("anna", "bela")
+    with world.database.transaction() as session:
+        session.execute(update(Schedule).values(pool=1))
+        session.execute(update(Agent).values(capabilities=[]))
+
+    with world.database.transaction() as session:
+        tasks = lease_groups(session, agent="anna", pools=[1], limit=1, now=world.now)
+    world.report("anna", tasks, "failure")
+
+    assert world.events == [(EventKind.OPENED, Reason.CONFIRMED)]
+
+
+def test_problem_is_told_by_the_first_agent_when_no_other_takes_it(world):
+    world.see("anna", "bela")
+    world.run("anna", "failure")
+
+    world.clock.now += LEASE
+    world.run("anna", "failure")
+
+    assert world.events == [UNCONFIRMED]
+
+
+def test_i32_problem_is_told_after_a_lease_when_nobody_answers(world):
+    world.see("anna", "bela")
+    world.run("anna", "failure")
+    world.lease("bela")
+
+    world.clock.move(seconds=LEASE.total_seconds() - 1)
+    world.keep_house()
+    assert world.events == []
+    world.clock.move(seconds=1)
+    world.keep_house()
+    world.keep_house()
+
+    assert world.events == [UNCONFIRMED]
+    (event,) = world.all(Event)
+    assert event.facts["reason"] == "refused"
+    assert event.agent_id == "anna"
+    assert len(world.all(Delivery)) == 1
+
+
+def test_recovery_of_a_problem_told_unconfirmed_is_told_once(world):
+    world.see("anna", "bela")
+    world.run("anna", "failure")
+    tasks = world.lease("bela")
+    world.clock.now += LEASE
+    world.keep_house()
+
+    world.report("bela", tasks, "success")
+
+    assert world.events == [UNCONFIRMED, (EventKind.CLOSED, Reason.RECOVERED)]
+
+
+def test_second_opinion_comes_from_another_location_where_there_is_one(world):
+    world.see("anna", "bela", location="paris")
+    world.see("carl", location="lyon")
+
+    world.run("anna", "failure")
+
+    assert world.lease("bela") == []
+    assert world.run("carl", "failure") == 1
+    assert world.events == [CONFIRMED]
+
+
+def test_second_opinion_comes_from_here_where_there_is_no_other_location(world):
+    world.see("anna", "bela", location="paris")
+
+    world.run("anna", "failure")
+
+    assert world.run("bela", "failure") == 1
+    assert world.events == [CONFIRMED]
+
+
+@pytest.fixture
+def fleet(database, config, clock) -> World:
+    world = World(database, config, clock)
+    with database.transaction() as session:
+        add_groups(session, 12, due_at=clock.utcnow())
+    world.see("anna", "bela")
+    return world
+
+
+def test_f28_an_agent_that_loses_its_network_costs_no_site_an_alert(fleet):
+    tasks = fleet.lease("anna")
+    fleet.report("anna", tasks[:6], "failure")
+    fleet.run("bela", "success")
+
+    fleet.report("anna", tasks[6:], "failure")
+    fleet.keep_house()
+    fleet.run("bela", "success")
+
+    assert fleet.events == []
+    assert fleet.notices == [NoticeKind.AGENT_SUSPECT]
+    anna = fleet.all(Agent)[0]
+    assert anna.suspect_since == fleet.now - timedelta(seconds=1)
+    assert "6 of 6" in anna.suspect_reason or "12 of 12" in anna.suspect_reason
+    doubted = [each for each in fleet.all(Result) if "doubt" in each.context]
+    assert len(doubted) == 6
+    assert {each.severity for each in doubted} == {Severity.UNKNOWN}
+
+
+def test_i33_what_a_suspect_agent_alone_saw_is_dropped_before_it_is_told(fleet):
+    tasks = fleet.lease("anna")
+    fleet.report("anna", tasks[:10], "failure")
+    theirs = fleet.lease("bela")
+    fleet.report("bela", theirs[:4], "success")
+    fleet.report("anna", tasks[10:], "failure")
+
+    fleet.clock.now += LEASE
+    fleet.keep_house()
+
+    assert fleet.events == []
+    assert {task.severity for task in fleet.all(Task)[4:]} == {Severity.UNKNOWN}
+    assert not any(task.confirming_since for task in fleet.all(Task))
+
+
+def test_i33_a_suspect_agent_is_believed_again_by_itself(fleet):
+    test_f28_an_agent_that_loses_its_network_costs_no_site_an_alert(fleet)
+    with fleet.database.transaction() as session:
+        session.execute(update(Schedule).values(due_at=fleet.now))
+
+    fleet.run("anna", "success")
+
+    assert fleet.notices == [NoticeKind.AGENT_SUSPECT, NoticeKind.AGENT_TRUSTED]
+    assert fleet.all(Agent)[0].suspect_since is None
+    assert fleet.events == []
+
+
+def test_a_suspect_agent_gives_no_second_opinion(fleet):
+    test_f28_an_agent_that_loses_its_network_costs_no_site_an_alert(fleet)
+    with fleet.database.transaction() as session:
+        session.execute(update(Schedule).values(due_at=fleet.now))
+
+    fleet.run("bela", "failure")
+
+    assert fleet.events == [(EventKind.OPENED, Reason.CONFIRMED)] * 12
+
+
+def test_an_outage_that_all_agents_see_makes_none_of_them_suspect(fleet):
+    tasks = fleet.lease("anna")
+
+    fleet.report("anna", tasks, "failure")
+    fleet.run("bela", "failure")
+
+    assert fleet.events == [CONFIRMED] * 12
+    assert fleet.notices == []
+
+
+def test_old_results_from_a_spool_make_nobody_suspect(fleet):
+    tasks = fleet.lease("anna")
+    fleet.clock.move(seconds=120)
+    fleet.see("anna", "bela")
+    fleet.run("bela", "success")
+
+    fleet.report("anna", tasks, "failure")
+
+    assert fleet.notices == []
+    assert fleet.events == []
