@@ -220,9 +220,9 @@ def test_agent_of_0_10_3_does_not_wait(agent_client):
 
 
 def test_wait_ends_when_a_group_falls_due(agent_client, database):
+    begin = monotonic()
     with database.transaction() as session:
         add_group(session, "a", due_at=utcnow() + timedelta(seconds=0.5))
-    begin = monotonic()
 
     tasks = agent_client.get("/api/tasks", params={"wait": 20, **OURS}).json()
 
