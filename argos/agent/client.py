@@ -45,6 +45,8 @@ class LeaseRequest:
 
     limit: int
     wait_s: int
+    ahead_s: float
+    """Groups that fall due within this time are wanted, too."""
     slots: int
     busy: int
     spooled: int
@@ -121,6 +123,7 @@ class ServerClient:
             params={
                 "limit": request.limit,
                 "wait": request.wait_s,
+                "ahead": request.ahead_s,
                 "slots": request.slots,
                 "busy": request.busy,
                 "spooled": request.spooled,

@@ -1,13 +1,13 @@
 """The agent's loop: lease, probe, evaluate, report, until told to stop.
 
 Slots are kept full: as soon as some are free, so many task groups are asked for. No
-group waits for another one, and none can harm another one.
+group waits for another one, and none can harm another one. What falls due soon is
+leased ahead, so that it begins at its moment.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +27,8 @@ from argos.agent.probing import (
 )
 from argos.agent.reporter import Reporter, RunBlocking
 from argos.agent.result import encode_results
+from argos.agent.roster import Assignment, Roster
+from argos.agent.slots import Slots
 from argos.checks.base import Verdict
 from argos.clock import Clock
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 LEASE_WAIT_S = 25
 """How long the server may hold a call for which nothing is due; proxies cut at 60."""
+LEASE_AHEAD_S = 1.0
+"""Task groups that fall due within this time are leased, too."""
 LEASE_PAUSE_S = 0.1
 """Between two leases while few slots are free, so that each call is worth it."""
 SHORT_WAIT_S = 1.0
@@ -58,28 +62,14 @@ class LoopSettings:
     """How much an agent takes on, and how long it waits."""
 
     slots: int = 100
-    """Probes under way at once."""
+    """Probes at work at once; those that only wait for their websites do not count."""
+    most_under_way: int | None = None
+    """Probes under way at once, the waiting ones included; None: see `Slots`."""
     wait_s: float = 10.0
     """Between two calls to a server that cannot hold one; the longest pause after a
     call that failed."""
     location: str | None = None
     """Where the agent stands, to be told to the server."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Assignment:
-    """A probe to make under a lease, and when that lease arrived."""
-
-    group: ProbeGroup
-    received_at: float
-    """By the monotonic clock."""
-
-    @property
-    def lease(self) -> HeldLease | None:
-        task = self.group.tasks[0]
-        if task.group_id is None or task.lease_no is None:
-            return None
-        return HeldLease(group_id=task.group_id, lease_no=task.lease_no)
 
 
 class AgentLoop:
@@ -105,17 +95,20 @@ class AgentLoop:
         self._settings = settings
         self._capabilities = capabilities
         self._run_blocking = run_blocking
-        self._pending: deque[_Assignment] = deque()
-        self._running: dict[asyncio.Task[None], _Assignment] = {}
+        self._roster = Roster(
+            Slots(settings.slots, clock=clock, limit=settings.most_under_way),
+            clock=clock,
+            begin=self._begin,
+        )
+        self._running: dict[asyncio.Task[None], Assignment] = {}
         self._stopping = asyncio.Event()
-        self._freed = asyncio.Event()
         self._was_empty = True
         self._has_met_server = False
 
     def stop(self) -> None:
         """Lease no more, hand back what is not done, report the rest, and end `run`."""
         self._stopping.set()
-        self._freed.set()
+        self._roster.stop()
 
     async def run(self) -> None:
         """Work until stopped."""
@@ -142,17 +135,12 @@ class AgentLoop:
         worthwhile = 1 if self._was_empty else max(1, self._settings.slots // 4)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEASE_PAUSE_S):
-                await self._until_free(worthwhile)
-        await self._until_free(1)
+                await self._until_wanted(worthwhile)
+        await self._until_wanted(1)
 
-    async def _until_free(self, wanted: int) -> None:
-        while self._free < wanted and not self._stopping.is_set():
-            self._freed.clear()
-            await self._freed.wait()
-
-    @property
-    def _free(self) -> int:
-        return self._settings.slots - len(self._running) - len(self._pending)
+    async def _until_wanted(self, count: int) -> None:
+        while self._roster.wanted < count and not self._stopping.is_set():
+            await self._roster.wait()
 
     async def _lease(self) -> float:
         """Call the server once; return the seconds to wait before the next call."""
@@ -202,11 +190,12 @@ class AgentLoop:
 
     def _request(self) -> LeaseRequest:
         return LeaseRequest(
-            limit=min(self._free, MAX_LEASE_GROUPS),
+            limit=min(self._roster.wanted, MAX_LEASE_GROUPS),
+            ahead_s=LEASE_AHEAD_S,
             # The first answer tells with whom we speak; results may wait for that.
             wait_s=LEASE_WAIT_S if self._has_met_server else 0,
             slots=self._settings.slots,
-            busy=len(self._running),
+            busy=self._roster.slots.at_work,
             spooled=self._reporter.waiting,
             capabilities=self._capabilities(),
             location=self._settings.location,
@@ -246,24 +235,19 @@ class AgentLoop:
         received_at = self._clock.monotonic()
         plan = plan_probes(tasks)
         self._reporter.add(encode_results(plan.hopeless, elapsed=timedelta(0)))
-        self._pending.extend(_Assignment(group, received_at) for group in plan.groups)
-        if not self._stopping.is_set():
-            self._start_pending()
+        self._roster.add(Assignment(group, received_at) for group in plan.groups)
 
-    def _start_pending(self) -> None:
-        while self._pending and len(self._running) < self._settings.slots:
-            assignment = self._pending.popleft()
-            working = asyncio.create_task(self._work(assignment))
-            self._running[working] = assignment
-            working.add_done_callback(self._finish)
+    def _begin(self, assignment: Assignment) -> None:
+        working = asyncio.create_task(self._work(assignment))
+        self._running[working] = assignment
+        working.add_done_callback(self._finish)
 
     def _finish(self, working: asyncio.Task[None]) -> None:
-        self._running.pop(working, None)
-        self._freed.set()
-        if not self._stopping.is_set():
-            self._start_pending()
+        assignment = self._running.pop(working, None)
+        if assignment is not None:
+            self._roster.end(assignment)
 
-    async def _work(self, assignment: _Assignment) -> None:
+    async def _work(self, assignment: Assignment) -> None:
         """Probe and judge one group; whatever happens becomes its results."""
         try:
             outcome = await self._probe_surely(assignment)
@@ -276,7 +260,7 @@ class AgentLoop:
             verdicts = [(task, describe_error(err)) for task in assignment.group.tasks]
         self._reporter.add(encode_results(verdicts, elapsed=elapsed, timings=timings))
 
-    async def _probe_surely(self, assignment: _Assignment) -> Outcome:
+    async def _probe_surely(self, assignment: Assignment) -> Outcome:
         """Probe; once more before a timeout counts that may be our own fault."""
         probe = assignment.group.probe
         outcome = await self._probe(probe)
@@ -315,15 +299,14 @@ class AgentLoop:
             return self._clock.utcnow()
         return task.leased_at + elapsed
 
-    def _elapsed(self, assignment: _Assignment) -> timedelta:
+    def _elapsed(self, assignment: Assignment) -> timedelta:
         return timedelta(seconds=self._clock.monotonic() - assignment.received_at)
 
     # Stopping
 
     async def _wind_down(self) -> None:
         """Give probes under way a moment; hand back the leases of what is not done."""
-        unused = list(self._pending)
-        self._pending.clear()
+        unused = self._roster.take_unused()
         if self._running:
             await asyncio.wait(self._running, timeout=PROBE_GRACE_S)
         for working, assignment in self._running.items():

@@ -39,7 +39,8 @@ DEFAULT_SLOTS = 100
     type=click.IntRange(1, 10_000),
     default=DEFAULT_SLOTS,
     show_default=True,
-    help="How many probes to have under way at once.",
+    help="How many probes to have at work at once; one that has waited for its website "
+    "for a second counts no more.",
 )
 @click.option(
     "--wait-time",
@@ -160,11 +161,16 @@ class _Wishes:
 def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSettings":
     from argos.agent.client import ClientSettings
     from argos.agent.engine import EngineSettings
+    from argos.agent.engine.descriptors import most_probes
     from argos.agent.loop import LoopSettings
     from argos.agent.main import AgentSettings
+    from argos.agent.slots import most_under_way
 
     suffix = f" - {wishes.user_agent}" if wishes.user_agent else ""
     workers = wishes.workers or max(1, (os.cpu_count() or 1) - 1)
+    under_way = most_under_way(
+        wishes.slots, workers=workers, most_per_worker=most_probes()
+    )
     return AgentSettings(
         client=ClientSettings(
             url=check_server_url(wishes.server_url),
@@ -175,12 +181,13 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
         ),
         loop=LoopSettings(
             slots=wishes.slots,
+            most_under_way=under_way,
             wait_s=wishes.wait_time,
             location=wishes.location.strip() or None,
         ),
         engine=EngineSettings(
             workers=workers,
-            slots=-(-wishes.slots // workers),
+            slots=-(-under_way // workers),
             ca_file=wishes.probe_ca_file,
             user_agent_suffix=suffix,
             policy=_make_policy(wishes),

@@ -20,7 +20,6 @@ from argos.commands.starter import ADMIN, add_first_user, write_starter_config
 from argos.logs import configure_logging
 
 if TYPE_CHECKING:
-    from argos.agent.engine import EngineSettings
     from argos.agent.main import ArgosAgent
     from argos.server.settings import LoadedConfig
 
@@ -34,6 +33,14 @@ class _Ready:
     agent_token: str
     password: str | None
     """Of the user who was added at the first start."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Probing:
+    """The options on probing, as given."""
+
+    slots: int
+    name_servers: tuple[str, ...]
 
 
 @click.command()
@@ -50,7 +57,8 @@ class _Ready:
     type=click.IntRange(1, 10_000),
     default=100,
     show_default=True,
-    help="How many probes to have under way at once.",
+    help="How many probes to have at work at once; one that has waited for its website "
+    "for a second counts no more.",
 )
 @click.option(
     "--name-server",
@@ -73,22 +81,20 @@ def up(
     config_path: str | None,
     allow_mass_removal: bool,
     log_level: str,
-    **engine: Any,
+    **probing: Any,
 ) -> None:
     """Start everything at once: server, agent, and a database in this folder.
 
     The first start writes argos-config.yaml here, and shows the password of the user
     admin. Stop with Ctrl-C.
     """
-    from argos.agent.engine import EngineSettings
-
     configure_logging(log_level)
     with listening_socket(host, port) as listener:
         url = _url_of(listener)
         ready = _prepare(config_path, url, allow_mass_removal=allow_mass_removal)
         _greet(url, ready)
-        settings = EngineSettings(**engine)
-        _run(listener, ready, _make_agent(url, ready.agent_token, settings))
+        agent = _make_agent(url, ready.agent_token, _Probing(**probing))
+        _run(listener, ready, agent)
 
 
 def _url_of(listener: socket.socket) -> str:
@@ -139,18 +145,22 @@ def _agent_name() -> str:
     return f"up@{socket.gethostname()}"
 
 
-def _make_agent(url: str, token: str, engine: "EngineSettings") -> "ArgosAgent":
+def _make_agent(url: str, token: str, probing: _Probing) -> "ArgosAgent":
     from argos.agent.client import ClientSettings
+    from argos.agent.engine import EngineSettings
+    from argos.agent.engine.descriptors import most_probes
     from argos.agent.loop import LoopSettings
     from argos.agent.main import AgentSettings, ArgosAgent
+    from argos.agent.slots import most_under_way
 
+    under_way = most_under_way(probing.slots, workers=1, most_per_worker=most_probes())
     return ArgosAgent(
         AgentSettings(
             client=ClientSettings(
                 url=url, token=token, name=_agent_name(), uses_proxy=False
             ),
-            loop=LoopSettings(slots=engine.slots),
-            engine=engine,
+            loop=LoopSettings(slots=probing.slots, most_under_way=under_way),
+            engine=EngineSettings(slots=under_way, name_servers=probing.name_servers),
             # Server and agent end together, so that nothing waits between them.
             spool_folder=None,
         )

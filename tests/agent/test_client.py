@@ -23,7 +23,13 @@ from argos.protocol import HeldLease
 from tests.agent.scripted_server import Reply, Respond, ScriptedServer, scripted_server
 
 LEASE = LeaseRequest(
-    limit=7, wait_s=25, slots=100, busy=93, spooled=2, capabilities=("ipv6", "new")
+    limit=7,
+    wait_s=25,
+    ahead_s=0.5,
+    slots=100,
+    busy=93,
+    spooled=2,
+    capabilities=("ipv6", "new"),
 )
 TASK = {
     "id": 1,
@@ -88,6 +94,7 @@ async def test_a_lease_says_who_asks_for_how_much() -> None:
         "agent_id": "agent-1",
         "limit": "7",
         "wait": "25",
+        "ahead": "0.5",
         "slots": "100",
         "busy": "93",
         "spooled": "2",

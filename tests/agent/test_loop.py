@@ -138,6 +138,80 @@ def test_a_timeout_under_our_own_stall_is_probed_again_before_it_counts() -> Non
     assert result.elapsed_us == 10_000_000
 
 
+def test_websites_that_hang_take_no_slots_from_those_that_answer() -> None:
+    async def probe(probe: Probe) -> Outcome:
+        hangs = int(probe.url[len("http://site") :].partition(".")[0]) < 20
+        await asyncio.sleep(29.0 if hangs else 0.1)
+        return ProbeResponse(status_code=200)
+
+    async def scenario(loop: VirtualTimeLoop) -> MemoryServer:
+        server = MemoryServer(loop)
+        server.hand_out(make_tasks(40))
+        await Agent(loop, server, MemoryEngine(probe), slots=10).work(40.0)
+        return server
+
+    server = run_virtual(scenario)
+
+    arrivals = {
+        result.task_id: moment for moment, report in server.reports for result in report
+    }
+    assert sorted(arrivals) == list(range(40))
+    # Two rounds of ten that hang, a second each, come before them.
+    assert max(arrivals[n] for n in range(20, 40)) < 3.0
+
+
+def test_a_group_leased_ahead_begins_at_its_moment() -> None:
+    begun = []
+
+    async def scenario(loop: VirtualTimeLoop) -> MemoryServer:
+        async def probe(_: Probe) -> Outcome:
+            begun.append(loop.time())
+            await asyncio.sleep(0.25)
+            return ProbeResponse(status_code=200)
+
+        server = MemoryServer(loop)
+        for place, due_in_s in enumerate([0.75, 0.25, 0.0]):
+            server.hand_out(make_tasks(1, first=place, due_in_s=due_in_s))
+        await Agent(loop, server, MemoryEngine(probe)).work(5.0)
+        return server
+
+    server = run_virtual(scenario)
+
+    assert begun == pytest.approx([0.0, 0.25, 0.75], abs=0.001)
+    assert {result.task_id: result.elapsed_us for result in server.results} == {
+        0: pytest.approx(1_000_000, abs=1000),
+        1: pytest.approx(500_000, abs=1000),
+        2: pytest.approx(250_000, abs=1000),
+    }
+
+
+def test_a_group_leased_ahead_is_handed_back_by_an_agent_that_stops() -> None:
+    async def scenario(loop: VirtualTimeLoop) -> tuple[MemoryServer, MemoryEngine]:
+        server, engine = MemoryServer(loop), MemoryEngine()
+        server.hand_out(make_tasks(2, due_in_s=0.75))
+        await Agent(loop, server, engine).work(0.5)
+        return server, engine
+
+    server, engine = run_virtual(scenario)
+
+    [(_, released)] = server.released
+    assert sorted(lease.group_id for lease in released) == [0, 1]
+    assert engine.probed == []
+
+
+def test_no_more_is_asked_for_than_can_be_begun() -> None:
+    async def scenario(loop: VirtualTimeLoop) -> MemoryServer:
+        server = MemoryServer(loop)
+        server.hand_out(make_tasks(500, due_in_s=0.9))
+        await Agent(loop, server, MemoryEngine(), slots=10).work(0.5)
+        return server
+
+    requests = [request for _, request in run_virtual(scenario).requests]
+
+    assert [request.limit for request in requests] == [10]
+    assert {request.ahead_s for request in requests} == {1.0}
+
+
 # Waiting for work
 
 
@@ -200,7 +274,7 @@ def test_an_old_server_may_hand_out_one_group_too_many() -> None:
     async def scenario(loop: VirtualTimeLoop) -> tuple[MemoryServer, MemoryEngine]:
         server = MemoryServer(loop, is_legacy=True)
         server.hand_out(as_legacy(make_tasks(8)))
-        engine = MemoryEngine(slow(1.0))
+        engine = MemoryEngine(slow(0.9))
         await Agent(loop, server, engine, slots=3).work(10.0)
         return server, engine
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from argos.agent.loop import LEASE_AHEAD_S
 from argos.core.incident import EventKind, Outcome, Patience, TaskState, advance
 from argos.core.severity import Severity
+
+LONGEST_AHEAD = timedelta(seconds=LEASE_AHEAD_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ def _each_run_once(history: History) -> Iterable[str]:
         if lease.planned_at is None:
             continue
         lag = lease.at - lease.planned_at
-        if not timedelta(0) <= lag <= timedelta(seconds=5):
+        # A lease may come ahead of the run; the agent waits with it.
+        if not -LONGEST_AHEAD <= lag <= timedelta(seconds=5):
             yield f"I-01: group {lease.group_id} started {lag} after it was due"
 
 

@@ -57,10 +57,12 @@ class SimulatedServer:
         give_up_at = loop.time() + request.wait_s
         while True:
             now = self._clock.utcnow()
+            ahead = timedelta(seconds=request.ahead_s)
+            wish = leasing.LeaseWish(request.limit, request.capabilities, ahead)
             answer = leasing.lease(
                 self._database,
                 agent=agent,
-                wish=leasing.LeaseWish(request.limit, request.capabilities),
+                wish=wish,
                 config=self._config,
                 now=now,
             )
@@ -73,7 +75,8 @@ class SimulatedServer:
                 ]
             due_in = timedelta(seconds=left)
             if answer.next_due_at is not None:
-                due_in = max(answer.next_due_at - now, timedelta(milliseconds=10))
+                due_in = answer.next_due_at - now - wish.lead
+                due_in = max(due_in, timedelta(milliseconds=10))
             await asyncio.sleep(min(due_in.total_seconds(), left))
 
     def report(self, agent: str, payloads: Sequence[bytes]) -> ReportAnswer:

@@ -6,7 +6,6 @@ clocks, and a crash of C code on a hostile answer costs the agent nothing.
 
 import asyncio
 import logging
-import resource
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import certifi
 
+from argos.agent.engine.descriptors import check_descriptor_limit
 from argos.agent.engine.interface import BreakOff, EngineSettings, WhenDone
 from argos.agent.engine.link import Run, WorkerLink, start_worker
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure
@@ -31,10 +31,6 @@ STEADY_AFTER = 10.0
 """Seconds after which a worker's end is not the fault of its start."""
 ATTEMPTS = 2
 """A probe whose worker ended is made once more by another."""
-
-# Beside one socket per probe: closing ones, and what Python and c-ares keep open.
-_SOCKETS_PER_SLOT = 2
-_OTHER_DESCRIPTORS = 64
 
 _LOST = "The probe worker ended while it had this probe, twice in a row."
 _NO_WORKER = "No probe worker is running."
@@ -73,7 +69,7 @@ class CurlEngine:
 
     async def start(self) -> None:
         """Start the workers. Raises EngineError when one of them does not."""
-        _check_descriptor_limit(self._settings.slots)
+        check_descriptor_limit(self._settings.slots)
         _check_ca_file(self._settings.ca_file or "")
         links = await self._start_all()
         for link in links:
@@ -244,16 +240,6 @@ class CurlEngine:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().create_future()
-
-
-def _check_descriptor_limit(slots: int) -> None:
-    needed = slots * _SOCKETS_PER_SLOT + _OTHER_DESCRIPTORS
-    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit != resource.RLIM_INFINITY and limit < needed:
-        raise EngineError(
-            f"{slots} probes at once need {needed} file descriptors per worker, and"
-            f" the limit is {limit}: take fewer, or raise it (ulimit -Hn)."
-        )
 
 
 def _check_ca_file(ca_file: str) -> None:

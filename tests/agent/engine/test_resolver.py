@@ -8,7 +8,7 @@ from argos.agent.engine.poller import make_poller
 from argos.agent.engine.resolver import Resolution, Resolver
 from argos.core.probe import IPVersion
 from tests.agent.engine.name_server import NO_SUCH_NAME, Zone
-from tests.agent.engine.test_timing import HandClock
+from tests.hand_clock import HandClock
 
 
 class ResolverLoop:

@@ -4,25 +4,12 @@ import os
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from argos.agent.engine.timing import RunQueue, StallLog
-
-
-class HandClock:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def utcnow(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from tests.hand_clock import HandClock
 
 
 def stall(log: StallLog, clock: HandClock, length: float) -> None:

@@ -1,0 +1,85 @@
+"""How much an agent takes on: probes at work, and probes that only wait.
+
+A probe of a healthy website needs CPU from its start to its end. One of a website that
+does not answer needs none until its deadline: if it kept its slot, a few sick websites
+would take them all, and the healthy ones would be late.
+"""
+
+from collections.abc import Hashable
+
+from argos.clock import Clock
+
+WAITS_AFTER_S = 1.0
+"""A probe that is older waits for its website, and gives its slot to another."""
+WAITING_PER_SLOT = 20
+"""Memory and descriptors have an end, so that waiting probes have one, too."""
+
+
+def most_under_way(count: int, *, workers: int, most_per_worker: int | None) -> int:
+    """How many probes may be under way with so many slots.
+
+    A machine with few descriptors has room for fewer that wait, not for fewer at work.
+    """
+    wished = count * (1 + WAITING_PER_SLOT)
+    if most_per_worker is None:
+        return wished
+    return max(count, min(wished, workers * most_per_worker))
+
+
+class Slots:
+    """Which probes are under way; each is named by anything that tells it apart."""
+
+    def __init__(self, count: int, *, clock: Clock, limit: int | None = None) -> None:
+        self.count = count
+        """Probes at work at once."""
+        self.limit = count * (1 + WAITING_PER_SLOT) if limit is None else limit
+        """Probes under way at once, the waiting ones included."""
+        self._clock = clock
+        self._at_work: dict[Hashable, float] = {}
+        self._waiting: set[Hashable] = set()
+
+    @property
+    def at_work(self) -> int:
+        """How many probes are young enough to need CPU."""
+        self._sort()
+        return len(self._at_work)
+
+    @property
+    def waiting(self) -> int:
+        """How many probes wait for their websites."""
+        self._sort()
+        return len(self._waiting)
+
+    @property
+    def free(self) -> int:
+        """How many probes may begin now."""
+        self._sort()
+        under_way = len(self._at_work) + len(self._waiting)
+        return min(self.count - len(self._at_work), self.limit - under_way)
+
+    @property
+    def next_free_s(self) -> float | None:
+        """Seconds until a probe at work counts as waiting; None: none is at work."""
+        oldest = next(iter(self._at_work.values()), None)
+        if oldest is None:
+            return None
+        return max(0.0, oldest + WAITS_AFTER_S - self._clock.monotonic())
+
+    def begin(self, probe: Hashable) -> None:
+        """A probe begins."""
+        self._at_work[probe] = self._clock.monotonic()
+
+    def end(self, probe: Hashable) -> None:
+        """A probe is over; one that never began is no error."""
+        if self._at_work.pop(probe, None) is None:
+            self._waiting.discard(probe)
+
+    def _sort(self) -> None:
+        until = self._clock.monotonic() - WAITS_AFTER_S
+        # In the order of their beginning, as dicts keep it.
+        while self._at_work:
+            probe, began_at = next(iter(self._at_work.items()))
+            if began_at > until:
+                return
+            del self._at_work[probe]
+            self._waiting.add(probe)
