@@ -34,6 +34,7 @@ def wishes(**changes: Any) -> _Wishes:
         "log_level": "info",
         "name": "",
         "user_agent": "",
+        "location": "",
         "has_ipv6": None,
         "spool_dir": None,
         "ca_file": None,
@@ -233,7 +234,10 @@ async def test_an_agent_leases_probes_reports_and_stops(start: Start) -> None:
 
     [result] = server.of("/api/results")[0].json()
     assert (result["task_id"], result["status"]) == (1, "success")
-    assert (result["lease_no"], result["leased_at"]) == (2, "2026-05-01T12:00:00Z")
+    assert (result["lease_no"], result["leased_at"]) == (
+        2,
+        "2026-05-01T12:00:00+00:00",
+    )
     assert result["elapsed_us"] > 0
     assert result["timings"]["total_us"] > 0
     first, *lines = output.splitlines()
