@@ -18,6 +18,7 @@ ArgosError
 ├── MassRemovalRefused    the config would remove many tasks at once
 ├── EngineError           probes cannot be made on this machine
 ├── DeliveryError         a channel could not send a notice
+├── UnknownTarget         a channel has no such target in its settings
 └── AccessError           a login, a session or a token was refused
     ├── NotAuthenticated  a session is needed, and there is none
     ├── LoginRefused      name or password is wrong, or the user is disabled
@@ -157,9 +158,28 @@ class EngineError(ArgosError):
 class DeliveryError(ArgosError):
     """The notice could not be sent."""
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        is_unsent: bool = False,
+        retry_after_s: float | None = None,
+        is_of_content: bool = False,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
+        """No further attempt can help."""
+        self.is_of_content = is_of_content
+        """It was this message that was refused; another one may be taken."""
+        self.is_unsent = is_unsent or permanent
+        """It surely did not arrive, so that it may be told in another message."""
+        self.retry_after_s = retry_after_s
+        """How long the other side wants to be left alone."""
+
+
+class UnknownTarget(ArgosError, LookupError):
+    """A channel has no such target in its settings."""
 
 
 class AccessError(ArgosError):

@@ -1,87 +1,15 @@
-"""What every channel has in common: the notice, the contract, and the registry."""
+"""What every channel has in common: the contract, the registry, and the recipients."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from argos.core.severity import Severity, Status
-from argos.errors import DeliveryError
+from argos.channels.notice import Notice
+from argos.errors import DeliveryError, UnknownTarget
 
-ATTEMPT_TIMEOUT_S = 20.0
-"""How long one attempt to send may take as a whole."""
-
-
-class NoticeKind(StrEnum):
-    """What a notice is about."""
-
-    OPENED = "opened"
-    """A task is not ok."""
-    WORSENED = "worsened"
-    """It became more urgent than was told."""
-    CLOSED = "closed"
-    """It is ok again."""
-    FLAPPING = "flapping"
-    """It changes so often that this one notice stands for all of its changes."""
-    STEADY = "steady"
-    """It changes no more, but stays not ok."""
-    NO_AGENT = "no-agent"
-    """No agent is at work: nothing is watched."""
-    AGENT_BACK = "agent-back"
-    """Agents are at work again."""
-    AGENT_SUSPECT = "agent-suspect"
-    """An agent fails wherever others succeed: it is not believed."""
-    AGENT_TRUSTED = "agent-trusted"
-    """It is believed again."""
-
-
-ICONS = {
-    Severity.OK: "✅",
-    Severity.WARNING: "⚠️",
-    Severity.CRITICAL: "❌",
-    Severity.UNKNOWN: "❔",
-}
-"""As 0.10.3 shows them; people filter their mail by them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A message about an incident or about silent agents; plain strings and links.
-
-    All texts may hold what a website or an agent says; control characters are visible
-    already, markup is the channel's business.
-    """
-
-    message_id: str
-    """The same at every attempt, so that a receiver can drop a repeat."""
-    kind: NoticeKind
-    severity: Severity
-    at: datetime
-    title: str
-    """One line, without "[Argos]"."""
-    lines: tuple[tuple[str, str], ...] = ()
-    """What there is to know, as pairs of a label and a value."""
-    url: str | None = None
-    """Where to read more: in our own pages, by the configured base URL only."""
-    task_id: int | None = None
-    status: Status | None = None
-
-    @property
-    def subject(self) -> str:
-        """The title as a mail's subject."""
-        return f"[Argos] {self.title}"
-
-    @property
-    def text(self) -> str:
-        """The notice as plain text."""
-        width = max((len(label) for label, _ in self.lines), default=0) + 1
-        lines = [f"{label + ':':{width}} {value}" for label, value in self.lines]
-        if self.url is not None:
-            lines += ["", f"See it at {self.url}"]
-        return "\n".join([*lines, ""])
-
+ATTEMPT_TIMEOUT_S = 18.0
+"""How long a channel lets one attempt take as a whole; at 20 it is left to itself."""
 
 _registry: dict[str, type["Channel"]] = {}
 
@@ -94,7 +22,9 @@ class Channel:
     """
 
     name: ClassVar[str] = ""
-    """The recipient's name in the config, or what stands before its colon."""
+    """Its type, in the config and in the registry."""
+    is_patient: ClassVar[bool] = True
+    """Whether notices wait for others that may be told in the same message."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -105,29 +35,28 @@ class Channel:
         _registry[cls.name] = cls
 
     @classmethod
-    def open(cls, general: Any, target: str) -> Self:  # noqa: ARG003  # for subclasses
-        """The channel with its settings, out of the config's section `general`.
+    def open(cls, settings: Any, target: str) -> Self:  # noqa: ARG003  # for subclasses
+        """The channel with its settings, for one target of them or, with "", for all.
 
-        `target` is what stands after the recipient's colon. Raises a permanent
-        DeliveryError when the config has no such recipient.
+        Raises UnknownTarget when the settings have no such target.
         """
         if target:
-            raise unknown_recipient(f"{cls.name}:{target}")
+            raise UnknownTarget
         return cls()
 
     @classmethod
-    def targets(cls, general: Any, target: str) -> tuple[str, ...]:  # noqa: ARG003  # for subclasses
-        """What a recipient of the config comes down to: one delivery for each.
+    def targets(cls, settings: Any) -> tuple[str, ...]:  # noqa: ARG003  # for subclasses
+        """What the settings come down to: one delivery for each.
 
         So that one address that fails is tried again without repeating the others.
         """
-        return (target,)
+        return ("",)
 
     def send(self, notice: Notice) -> None:
         """Send a notice; returns once the other side has confirmed it.
 
         Raises DeliveryError, permanent when no further attempt can help. Takes no
-        longer than ATTEMPT_TIMEOUT_S.
+        longer than ATTEMPT_TIMEOUT_S, as far as it can see to that.
         """
         raise NotImplementedError
 
@@ -135,15 +64,70 @@ class Channel:
         """Close what is open."""
 
 
-def get_channel(recipient: str) -> type[Channel]:
-    """The channel of a recipient (`mail`, `apprise:team`).
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A channel as the config has it, by the name that recipients use."""
+
+    name: str
+    kind: type[Channel]
+    settings: Any
+    language: str
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """A recipient for each target."""
+        targets = self.kind.targets(self.settings) or ("",)
+        return tuple(_join(self.name, target) for target in targets)
+
+
+def list_setups(general: Any) -> Mapping[str, Setup]:
+    """All channels of the config's section `general`, by name."""
+    return {setup.name: setup for setup in _setups(general)}
+
+
+def _setups(general: Any) -> Iterator[Setup]:
+    default = str(getattr(general, "language", "en"))
+    yield Setup("local", _registry["local"], None, default)
+    mail = getattr(general, "mail", None)
+    if mail is not None:
+        yield Setup("mail", _registry["mail"], mail, _language(mail, default))
+    gotify = getattr(general, "gotify", None)
+    if gotify:
+        language = _language(gotify[0], default)
+        yield Setup("gotify", _registry["gotify"], tuple(gotify), language)
+    for group, urls in (getattr(general, "apprise", None) or {}).items():
+        yield Setup(f"apprise:{group}", _registry["apprise"], tuple(urls), default)
+    for name, settings in (getattr(general, "channels", None) or {}).items():
+        kind = _registry[settings.type]
+        yield Setup(name, kind, settings, _language(settings, default))
+
+
+def _language(settings: Any, default: str) -> str:
+    return str(getattr(settings, "language", None) or default)
+
+
+def find_setup(recipient: str, general: Any) -> Setup:
+    """The channel of a recipient (`mail`, `mail:ada@example.org`, `apprise:team`).
 
     Raises a permanent DeliveryError when there is none.
     """
-    channel = _registry.get(recipient.partition(":")[0])
-    if channel is None:
+    setup = list_setups(general).get(recipient_name(recipient))
+    if setup is None:
         raise unknown_recipient(recipient)
-    return channel
+    return setup
+
+
+def open_channel(recipient: str, general: Any) -> Channel:
+    """The channel of a recipient, ready to send to it.
+
+    Raises a permanent DeliveryError when the config has no such recipient.
+    """
+    setup = find_setup(recipient, general)
+    _, target = _split(recipient)
+    try:
+        return setup.kind.open(setup.settings, target)
+    except UnknownTarget as err:
+        raise unknown_recipient(recipient) from err
 
 
 def expand_recipient(recipient: str, general: Any) -> tuple[str, ...]:
@@ -151,13 +135,8 @@ def expand_recipient(recipient: str, general: Any) -> tuple[str, ...]:
 
     One that no channel knows stays as it is, so that its delivery says so.
     """
-    name, _, target = recipient.partition(":")
-    channel = _registry.get(name)
-    if channel is None:
-        return (recipient,)
-    return tuple(
-        f"{name}:{each}" if each else name for each in channel.targets(general, target)
-    )
+    setup = list_setups(general).get(recipient)
+    return (recipient,) if setup is None else setup.recipients
 
 
 def recipient_name(recipient: str) -> str:
@@ -166,13 +145,22 @@ def recipient_name(recipient: str) -> str:
     What a delivery names beside it (an address, the key of a secret) is for nobody's
     eyes but the database's.
     """
-    name, _, target = recipient.partition(":")
-    group = target.partition("#")[0]
-    return f"{name}:{group}" if name == "apprise" and group else name
+    return _split(recipient)[0]
+
+
+def _split(recipient: str) -> tuple[str, str]:
+    separator = "#" if recipient.startswith("apprise:") else ":"
+    name, _, target = recipient.partition(separator)
+    return name, target
+
+
+def _join(name: str, target: str) -> str:
+    separator = "#" if name.startswith("apprise:") else ":"
+    return f"{name}{separator}{target}" if target else name
 
 
 def get_channels() -> Mapping[str, type[Channel]]:
-    """All channels by name."""
+    """All types of channels by name."""
     return MappingProxyType(_registry)
 
 

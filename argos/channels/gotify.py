@@ -1,13 +1,16 @@
-"""The recipient `gotify`: a message for each application of each Gotify server."""
+"""Channels of the type `gotify`: a message for each application of a Gotify server."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
-from argos.channels.base import Channel, Notice, NoticeKind, unknown_recipient
+from argos.channels.base import Channel
 from argos.channels.http import HttpSender
+from argos.channels.markdown import escape
+from argos.channels.notice import Notice, NoticeKind
 from argos.core.severity import Severity
+from argos.errors import UnknownTarget
 
 PRIORITIES = {
     Severity.OK: 1,
@@ -16,9 +19,6 @@ PRIORITIES = {
     Severity.CRITICAL: 9,
 }
 """As in 0.10.3; people's phones ring from a priority on."""
-_MARKDOWN_SPECIALS = str.maketrans({
-    char: f"\\{char}" for char in r"\`*_{}[]<>()#+-!|~"
-})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,53 +43,62 @@ class GotifyChannel(Channel):
         self._sender = HttpSender()
 
     @classmethod
-    def open(cls, general: Any, target: str) -> Self:
+    def open(cls, settings: Any, target: str) -> Self:
         chosen = tuple(
             application
-            for application in _applications(general)
+            for application in _applications(settings)
             if target in {"", application.key}
         )
         if not chosen:
-            raise unknown_recipient(f"gotify:{target}" if target else "gotify")
+            raise UnknownTarget
         return cls(chosen)
 
     @classmethod
-    def targets(cls, general: Any, target: str) -> tuple[str, ...]:
-        keys = tuple(application.key for application in _applications(general))
-        return (target,) if target or not keys else keys
+    def targets(cls, settings: Any) -> tuple[str, ...]:
+        return tuple(application.key for application in _applications(settings))
 
     def send(self, notice: Notice) -> None:
         for application in self._applications:
             self._sender.post_json(
                 f"{application.url.rstrip('/')}/message",
                 _payload(notice),
-                headers={"X-Gotify-Key": application.token},
+                headers={
+                    "X-Gotify-Key": application.token,
+                    "Idempotency-Key": notice.message_id,
+                },
             )
 
     def close(self) -> None:
         self._sender.close()
 
 
-def _applications(general: Any) -> Iterator[_Application]:
-    for server in general.gotify or ():
+def _applications(settings: Any) -> Iterator[_Application]:
+    """The applications of one server's settings, or of several servers'."""
+    for server in settings if isinstance(settings, tuple) else (settings,):
         for token in server.tokens:
             yield _Application(str(server.url), token.get_secret_value())
 
 
 def _payload(notice: Notice) -> dict[str, Any]:
     is_alarm = notice.kind is NoticeKind.NO_AGENT
-    lines = [
-        f"**{label}:** {value.translate(_MARKDOWN_SPECIALS)}"
-        for label, value in notice.lines
-    ]
-    if notice.url is not None:
-        lines.append(f"[See it]({notice.url})")
     extras: dict[str, Any] = {"client::display": {"contentType": "text/markdown"}}
     if notice.url is not None:
         extras["client::notification"] = {"click": {"url": notice.url}}
     return {
         "title": notice.title,
-        "message": "\\\n".join(lines) or notice.title,
+        "message": "\\\n".join(_lines(notice)) or notice.title,
         "priority": 9 if is_alarm else PRIORITIES[notice.severity],
         "extras": extras,
     }
+
+
+def _lines(notice: Notice) -> Iterator[str]:
+    for label, value in notice.lines:
+        yield f"**{label}:** {escape(value)}"
+    for entry in notice.entries:
+        text = f"{entry.icon} {escape(entry.text)}"
+        yield text if entry.url is None else f"{text} [→]({entry.url})"
+    if notice.url is not None:
+        yield f"[{notice.see_it}]({notice.url})"
+    if notice.acknowledge_url is not None:
+        yield f"[{notice.acknowledge_it}]({notice.acknowledge_url})"

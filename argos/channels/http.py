@@ -1,6 +1,11 @@
 """One way to post a notice over HTTP: bounded, without redirects, secrets kept quiet."""
 
-from collections.abc import Mapping
+import json
+import math
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from argos import VERSION
@@ -12,13 +17,24 @@ from argos.errors import DeliveryError
 if TYPE_CHECKING:
     import httpx2
 
+MAX_RETRY_AFTER_S = 6 * 3600.0
 _MAX_ANSWER_BYTES = 64 * 1024
 _SHOWN_LENGTH = 200
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
+_OF_CONTENT = frozenset({400, 413, 422})
+"""Too large, or not understood."""
+_METADATA = tuple(
+    ip_network(text)
+    for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200")
+)
+"""Where clouds hand out credentials; no notice has business there."""
+
+LookUp = Callable[..., Iterable[tuple[Any, ...]]]
+"""Looks a name up, as `socket.getaddrinfo` does."""
 
 
 class HttpSender:
-    """Posts JSON; raises DeliveryError unless the answer is a success."""
+    """Posts documents; raises DeliveryError unless the answer is a success."""
 
     def __init__(
         self,
@@ -40,28 +56,36 @@ class HttpSender:
     def post_json(
         self, url: str, document: Any, *, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Post a document; what an error says names the host, and no more of the URL."""
+        """Post a document as JSON."""
+        self.post(url, encode_json(document), headers=headers)
+
+    def post(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Post JSON text; what an error says names the host, and no more of the URL."""
         import httpx2
 
         host = httpx2.URL(url).netloc.decode(errors="replace").rpartition("@")[2]
         deadline = self._clock.monotonic() + self._attempt_timeout_s
+        refuse_metadata(httpx2.URL(url).host, host)
         try:
             with self._client.stream(
-                "POST", url, json=document, headers=dict(headers or {})
+                "POST",
+                url,
+                content=body,
+                headers={"Content-Type": "application/json", **(headers or {})},
             ) as answer:
-                body = self._read(answer, deadline)
+                text = self._read(answer, deadline)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as err:
             reason = str(err) or type(err).__name__
-            raise DeliveryError(f"{host} cannot be reached: {reason}") from err
-        if not answer.is_success:
-            text = cut(
-                visible(" ".join(body.decode(errors="replace").split())), _SHOWN_LENGTH
-            )
-            code = answer.status_code
             raise DeliveryError(
-                f"{host} answered {code}: {text}",
-                permanent=300 <= code < 500 and code not in _WORTH_ANOTHER_TRY,
-            )
+                f"{host} cannot be reached: {reason}",
+                is_unsent=isinstance(
+                    err, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.InvalidURL
+                ),
+            ) from err
+        if not answer.is_success:
+            raise self._refusal(answer, host, text)
 
     def _read(self, answer: "httpx2.Response", deadline: float) -> bytes:
         body = bytearray()
@@ -73,6 +97,77 @@ class HttpSender:
                 raise TimeoutError("its answer took too long")
         return bytes(body[:_MAX_ANSWER_BYTES])
 
+    def _refusal(
+        self, answer: "httpx2.Response", host: str, body: bytes
+    ) -> DeliveryError:
+        text = cut(
+            visible(" ".join(body.decode(errors="replace").split())), _SHOWN_LENGTH
+        )
+        code = answer.status_code
+        if answer.is_redirect:
+            text = "redirects are not followed; configure the address it leads to"
+        return DeliveryError(
+            f"{host} answered {code}: {text}",
+            permanent=300 <= code < 500 and code not in _WORTH_ANOTHER_TRY,
+            is_unsent=True,
+            retry_after_s=self._retry_after(answer.headers.get("Retry-After")),
+            is_of_content=code in _OF_CONTENT,
+        )
+
+    def _retry_after(self, text: str | None) -> float | None:
+        """Seconds, or the time until a moment; None for what is neither."""
+        if text is None:
+            return None
+        try:
+            if text.strip().isdecimal():
+                wait = float(text)
+            else:
+                moment = parsedate_to_datetime(text)
+                wait = (moment - self._clock.utcnow()).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+        return min(max(wait, 0.0), MAX_RETRY_AFTER_S) if math.isfinite(wait) else None
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def encode_json(document: Any) -> bytes:
+    """The document as JSON text, the same bytes each time."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
+        errors="replace"
+    )
+
+
+def refuse_metadata(
+    name: str, host: str, *, look_up: LookUp = socket.getaddrinfo
+) -> None:
+    """Raise DeliveryError when a name leads to a metadata address.
+
+    Any other address is the admin's choice, for they named the URL; and so is a
+    metadata address that stands in the URL itself.
+    """
+    try:
+        ip_address(name)
+    except ValueError:
+        pass
+    else:
+        return
+    try:
+        found = look_up(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as err:
+        reason = err.strerror if isinstance(err, OSError) else "no usable name"
+        raise DeliveryError(
+            f"{host} cannot be reached: {reason}", is_unsent=True
+        ) from err
+    for *_, (address, *_) in found:
+        text = str(address).partition("%")[0]
+        meant = ip_address(text)
+        meant = getattr(meant, "ipv4_mapped", None) or meant
+        if any(meant in network for network in _METADATA):
+            raise DeliveryError(
+                f"{host} leads to {text}, a metadata or link-local address: nothing "
+                "is sent there",
+                permanent=True,
+            )

@@ -2,25 +2,27 @@
 
 import logging
 
-from argos.channels.base import Channel, Notice
+from argos.channels.base import Channel
+from argos.channels.notice import Notice
 
 log = logging.getLogger(__name__)
 
 
 class LogChannel(Channel):
-    """Writes a line of level ERROR, whatever the news, as 0.10.3 does."""
+    """Writes a line of level ERROR for each change, whatever the news, as 0.10.3 does."""
 
     name = "local"
+    is_patient = False
 
     def send(self, notice: Notice) -> None:
-        if notice.task_id is None:
+        if not notice.items:
             log.error("Alert: %s", notice.title)
-            return
         # People search their logs for these words of 0.10.3.
-        log.error(
-            "Alerting stub: task=%s, status=%s, severity=%s (%s)",
-            notice.task_id,
-            notice.status,
-            notice.severity,
-            notice.title,
-        )
+        for item in notice.items:
+            log.error(
+                "Alerting stub: task=%s, status=%s, severity=%s (%s)",
+                item.task_id,
+                item.status,
+                item.severity,
+                item.title,
+            )

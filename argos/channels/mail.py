@@ -1,22 +1,21 @@
-"""The recipient `mail`: one mail for each address of `general.mail`."""
+"""Channels of the type `mail`: one mail for each address."""
 
 import contextlib
 import smtplib
 import ssl
 from email.message import EmailMessage
 from email.utils import format_datetime
+from html import escape
 from typing import Any, Self
 
-from argos.channels.base import (
-    ATTEMPT_TIMEOUT_S,
-    Channel,
-    Notice,
-    unknown_recipient,
-)
+from argos.channels.base import ATTEMPT_TIMEOUT_S, Channel
+from argos.channels.notice import Entry, Notice
 from argos.clock import Clock, system_clock
-from argos.errors import DeliveryError
+from argos.core.text import cut, visible
+from argos.errors import DeliveryError, UnknownTarget
 
 _SHORTEST_TIMEOUT_S = 0.05
+_MAX_SUBJECT_LENGTH = 250
 
 
 class MailChannel(Channel):
@@ -39,17 +38,14 @@ class MailChannel(Channel):
         self._smtp: _Connection | None = None
 
     @classmethod
-    def open(cls, general: Any, target: str) -> Self:
-        settings = general.mail
-        if settings is None or (target and target not in settings.addresses):
-            raise unknown_recipient(f"mail:{target}" if target else "mail")
+    def open(cls, settings: Any, target: str) -> Self:
+        if target and target not in settings.addresses:
+            raise UnknownTarget
         return cls(settings, (target,) if target else tuple(settings.addresses))
 
     @classmethod
-    def targets(cls, general: Any, target: str) -> tuple[str, ...]:
-        if target or general.mail is None:
-            return (target,)
-        return tuple(general.mail.addresses)
+    def targets(cls, settings: Any) -> tuple[str, ...]:
+        return tuple(settings.addresses)
 
     def send(self, notice: Notice) -> None:
         deadline = self._clock.monotonic() + self._attempt_timeout_s
@@ -57,9 +53,11 @@ class MailChannel(Channel):
             for address in self._addresses:
                 self._send_to(address, notice, deadline)
         except (OSError, smtplib.SMTPException) as err:
+            is_unsent = self._smtp is None or not self._smtp.is_sending
             # A connection in an unknown state is of no use for the next mail.
             self.close()
-            raise _explain(err, f"{self._settings.host}:{self._settings.port}") from err
+            server = f"{self._settings.host}:{self._settings.port}"
+            raise _explain(err, server, is_unsent=is_unsent) from err
 
     def _send_to(self, address: str, notice: Notice, deadline: float) -> None:
         smtp = self._connect(deadline)
@@ -72,15 +70,22 @@ class MailChannel(Channel):
 
     def _compose(self, address: str, notice: Notice) -> EmailMessage:
         sender = self._settings.mailfrom
+        domain = sender.rpartition("@")[2]
         mail = EmailMessage()
         mail["From"] = sender
         mail["To"] = address
-        mail["Subject"] = notice.subject
+        mail["Subject"] = visible(cut(notice.subject, _MAX_SUBJECT_LENGTH))
         mail["Date"] = format_datetime(self._clock.utcnow())
-        mail["Message-ID"] = f"<{notice.message_id}@{sender.rpartition('@')[2]}>"
+        mail["Message-ID"] = f"<{notice.message_id}@{domain}>"
+        references = [f"<{id_}@{domain}>" for id_ in notice.references]
+        if references:
+            # Below the problem, in what shows mails as threads.
+            mail["In-Reply-To"] = references[0]
+            mail["References"] = " ".join(references)
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Argos-Severity"] = notice.severity.value
         mail.set_content(notice.text)
+        mail.add_alternative(mail_page(notice), subtype="html")
         return mail
 
     def _connect(self, deadline: float) -> "_Connection":
@@ -119,6 +124,8 @@ class _Connection(smtplib.SMTP):
         self.deadline = deadline
         self._clock = clock
         self._is_tls = is_tls
+        self.is_sending = False
+        """Whether the server may have taken a mail of which we do not know."""
         super().__init__(timeout=ATTEMPT_TIMEOUT_S)
 
     def connect(
@@ -138,6 +145,12 @@ class _Connection(smtplib.SMTP):
             return plain
         return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
 
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        self.is_sending = True
+        answer = super().data(msg)
+        self.is_sending = False
+        return answer
+
     def getreply(self) -> tuple[int, bytes]:
         if self.sock is not None:
             self.sock.settimeout(self._left())
@@ -156,7 +169,9 @@ class _Connection(smtplib.SMTP):
         return max(left, _SHORTEST_TIMEOUT_S)
 
 
-def _explain(err: OSError | smtplib.SMTPException, server: str) -> DeliveryError:
+def _explain(
+    err: OSError | smtplib.SMTPException, server: str, *, is_unsent: bool
+) -> DeliveryError:
     """The error in one line, and whether trying again can help.
 
     A refused login or a missing STARTTLS can be mended while the notice waits.
@@ -166,15 +181,61 @@ def _explain(err: OSError | smtplib.SMTPException, server: str) -> DeliveryError
         return _refusal(code, answer, server)
     if isinstance(err, smtplib.SMTPAuthenticationError):
         return DeliveryError(
-            f"The mail server {server} refused the login: {err.smtp_code}"
+            f"The mail server {server} refused the login: {err.smtp_code}",
+            is_unsent=True,
         )
     if isinstance(err, smtplib.SMTPResponseException):
-        return _refusal(err.smtp_code, err.smtp_error, server)
-    reason = str(err) or type(err).__name__
-    return DeliveryError(f"The mail server {server} failed: {reason}")
+        is_of_content = isinstance(err, smtplib.SMTPDataError)
+        return _refusal(
+            err.smtp_code, err.smtp_error, server, is_of_content=is_of_content
+        )
+    reason = visible(str(err)) or type(err).__name__
+    return DeliveryError(
+        f"The mail server {server} failed: {reason}", is_unsent=is_unsent
+    )
 
 
-def _refusal(code: int, answer: bytes | str, server: str) -> DeliveryError:
+def _refusal(
+    code: int, answer: bytes | str, server: str, *, is_of_content: bool = False
+) -> DeliveryError:
     text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
-    message = f"The mail server {server} answered {code} {' '.join(text.split())}"
-    return DeliveryError(message, permanent=500 <= code < 600)
+    shown = visible(" ".join(text.split()))
+    message = f"The mail server {server} answered {code} {shown}"
+    return DeliveryError(
+        message,
+        permanent=500 <= code < 600,  # SMTP's codes of refusal
+        is_unsent=True,
+        is_of_content=is_of_content,
+    )
+
+
+def mail_page(notice: Notice) -> str:
+    """The notice as HTML: nothing is loaded from elsewhere, and all text is escaped."""
+    rows = "".join(
+        f'<tr><th align="left" valign="top" style="padding:2px 12px 2px 0">'
+        f"{escape(label)}</th><td>{escape(value)}</td></tr>"
+        for label, value in notice.lines
+    )
+    entries = "".join(f"<li>{_entry(entry)}</li>" for entry in notice.entries)
+    links = [(notice.url, notice.see_it)]
+    links.append((notice.acknowledge_url, notice.acknowledge_it))
+    shown = " · ".join(_link(url, words) for url, words in links if url)
+    return (
+        f'<!doctype html><html lang="{notice.language}"><head><meta charset="utf-8">'
+        '<meta name="color-scheme" content="light dark"></head>'
+        '<body style="font-family:sans-serif">'
+        f'<h1 style="font-size:1.1em">{escape(notice.title)}</h1>'
+        + (f'<table style="border-spacing:0">{rows}</table>' if rows else "")
+        + (f'<ul style="padding:0;list-style:none">{entries}</ul>' if entries else "")
+        + (f"<p>{shown}</p>" if shown else "")
+        + "</body></html>\n"
+    )
+
+
+def _entry(entry: Entry) -> str:
+    text = escape(entry.text)
+    return f"{entry.icon} {text if entry.url is None else _link(entry.url, entry.text)}"
+
+
+def _link(url: str, words: str) -> str:
+    return f'<a href="{escape(url)}">{escape(words)}</a>'

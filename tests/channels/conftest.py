@@ -2,14 +2,62 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from argos.channels import Notice, NoticeKind
+from argos.channels import Entry, Item, Notice, NoticeKind
 from argos.core.severity import Severity, Status
+
+ITEM = Item(
+    id="7.1.1000.abc",
+    kind="opened",
+    title="❌ example.org (IPv4): status critical",
+    severity=Severity.CRITICAL,
+    previous_severity=Severity.OK,
+    status=Status.FAILURE,
+    at=datetime(2026, 3, 14, 12, 0, tzinfo=UTC),
+    since=datetime(2026, 3, 14, 11, 55, tzinfo=UTC),
+    website="example.org",
+    url="https://example.org/",
+    ip_version="4",
+    check="status-is",
+    task_id=7,
+    incident_id=3,
+    agent="anna",
+    reason="The status code is 503 instead of 200.",
+    link="https://argos.example/task/7/results",
+)
+RECOVERY = replace(
+    ITEM,
+    id="7.2.2000.abc",
+    kind="closed",
+    title="✅ example.org (IPv4): status ok",
+    severity=Severity.OK,
+    previous_severity=Severity.CRITICAL,
+    status=Status.SUCCESS,
+    at=datetime(2026, 3, 14, 12, 3, tzinfo=UTC),
+    reason=None,
+)
+
+
+@pytest.fixture
+def digest(notice: Notice) -> Notice:
+    """What is told when more than one thing happened."""
+    return replace(
+        notice,
+        kind=NoticeKind.DIGEST,
+        title="❌ 1 problem, ✅ 1 ok again · example.org",
+        lines=(),
+        entries=(
+            Entry("❌", "<b>example.org</b> critical", "https://argos.example/task/7"),
+            Entry("✅", "shop.example.org ok"),
+        ),
+        acknowledge_url=None,
+        items=(ITEM, RECOVERY),
+    )
 
 
 @pytest.fixture
@@ -23,8 +71,10 @@ def notice() -> Notice:
         title="❌ example.org (IPv4): status critical",
         lines=(("URL", "https://example.org/ (IPv4)"), ("Reason", "*bold* <b> [x](y)")),
         url="https://argos.example/task/7/results",
+        acknowledge_url="https://argos.example/acknowledge/7?k=a&b=c",
         task_id=7,
         status=Status.FAILURE,
+        items=(ITEM,),
     )
 
 
@@ -35,6 +85,8 @@ class HttpSink:
     url: str = ""
     status: int = 200
     answer: bytes = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with the answer."""
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -48,7 +100,8 @@ def http_sink() -> Iterator[HttpSink]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             sink.requests.append((self.path, headers, body))
             self.send_response(sink.status)
-            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            for name, value in sink.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(sink.answer)))
             self.end_headers()
             self.wfile.write(sink.answer)

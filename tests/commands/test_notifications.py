@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from argos.channels import NoticeKind
-from argos.commands.notifications import make_test_notice
 from argos.core.severity import Severity
+from argos.server.services.channel_trial import Sample, make_trial_notice
+from argos.server.services.wording import Wording
 from tests.commands.conftest import Run, write_config
 
 
@@ -72,17 +73,18 @@ def test_a_severity_that_is_none_is_a_usage_error(argos: Run, config: Path) -> N
 
 
 def test_the_notice_looks_like_that_of_an_incident() -> None:
-    notice = make_test_notice(domain="example.org", severity="CRITICAL")
+    notice = make_trial_notice(Sample(), Wording())
 
-    assert notice.subject == "[Argos] ❌ example.org (IPv4): status critical"
-    assert (notice.kind, notice.severity) == (NoticeKind.OPENED, Severity.CRITICAL)
+    assert notice.subject.startswith("[Argos] ❌ example.org (IPv4): status critical")
+    assert (notice.kind, notice.severity) == (NoticeKind.TEST, Severity.CRITICAL)
+    assert [item.kind for item in notice.items] == ["opened"]
     assert "This is a test" in notice.text
 
 
 def test_a_notice_of_ok_is_a_recovery() -> None:
-    notice = make_test_notice(domain="example.org", severity="OK")
+    notice = make_trial_notice(Sample(severity=Severity.OK), Wording())
 
-    assert notice.kind is NoticeKind.CLOSED
+    assert [item.kind for item in notice.items] == ["closed"]
 
 
 def test_a_test_notice_arrives_and_one_failure_stops_no_other(
@@ -96,7 +98,7 @@ def test_a_test_notice_arrives_and_one_failure_stops_no_other(
     result = argos("server", "test-gotify", "--domain", "shop.example")
 
     [message] = gotify.RequestHandlerClass.messages  # type: ignore[attr-defined]  # ours
-    assert message["title"] == "❌ shop.example (IPv4): status critical"
+    assert str(message["title"]).startswith("❌ shop.example (IPv4): status critical")
     assert result.exit_code == 1
     assert result.stdout.count("Sent to gotify:") == 1
     assert result.stderr.count("Error: gotify:") == 1

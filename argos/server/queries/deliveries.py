@@ -1,18 +1,25 @@
 """Deliveries: the notices that wait, were sent, or were given up."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Integer, bindparam, select, text, update
+from sqlalchemy import case, cast, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from argos.core.grouping import Waiting
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
 from argos.core.severity import Severity, Status
-from argos.server.columns import UtcDateTime
-from argos.server.models import Delivery, DeliveryState, Event, Incident, Task
-from argos.server.queries.bulk import RowSource, is_sqlite
+from argos.server.models import (
+    Delivery,
+    DeliveryState,
+    DeliveryTarget,
+    Event,
+    Incident,
+    Task,
+)
+from argos.server.queries.bulk import RowSource, id_in
 
 
 class NewDelivery(NamedTuple):
@@ -27,11 +34,15 @@ class NewDelivery(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """One attempt at a delivery, which nobody else makes for the time being."""
+    """One attempt at a message, which nobody else makes for the time being."""
 
-    id: int
+    batch_id: str
+    recipient: str
+    holder: str
+    until: datetime
+    """With the holder, the fence."""
     attempts: int
-    """The fence: counts this one too."""
+    """Counts this one too."""
 
 
 class ClaimedDelivery(NamedTuple):
@@ -49,7 +60,9 @@ class ClaimedDelivery(NamedTuple):
     previous_severity: Severity | None
     status: Status | None
     facts: dict[str, Any] | None
+    agent_id: str | None
     opened_at: datetime | None
+    incident_id: int | None
     task_id: int | None
     url: str | None
     ip_version: IPVersion | None
@@ -63,6 +76,10 @@ class Finish(NamedTuple):
     due_at: datetime
     sent_at: datetime | None = None
     last_error: str | None = None
+    is_open: bool = False
+    """The deliveries may go into other messages at the next attempt."""
+    dead_before: datetime | None = None
+    """What was created before is given up."""
 
 
 _NEW_DELIVERIES = RowSource({
@@ -79,21 +96,12 @@ SELECT event_id, notice, recipient, 'waiting', created_at, created_at, 0, messag
 FROM {rows} WHERE true
 ON CONFLICT (message_id) DO NOTHING
 """
-# What a recipient hears of a task, it hears in order: while an older delivery waits,
-# newer ones of the same task are not due.
-_CLAIM = """
-UPDATE deliveries
-SET claimed_by = :holder, due_at = :until, attempts = attempts + 1
-WHERE id = (
-  SELECT d.id FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
-  WHERE d.state = 'waiting' AND d.due_at <= :now AND d.recipient = :recipient
-  AND NOT EXISTS (
-    SELECT 1 FROM deliveries p LEFT JOIN events pe ON pe.id = p.event_id
-    WHERE p.state = 'waiting' AND p.recipient = d.recipient AND p.id < d.id
-    AND coalesce(pe.task_id, 0) = coalesce(e.task_id, 0))
-  ORDER BY d.due_at, d.id LIMIT 1 {lock})
-RETURNING id, attempts
-"""
+_STATE = Delivery.__table__.c.state.type
+_ADD_TARGET = text("""
+INSERT INTO delivery_targets (recipient, streak, was_digest, failures, is_given_up)
+VALUES (:recipient, 0, false, 0, false)
+ON CONFLICT (recipient) DO NOTHING
+""")
 
 
 def add_deliveries(session: Session, *, deliveries: Sequence[NewDelivery]) -> None:
@@ -104,40 +112,86 @@ def add_deliveries(session: Session, *, deliveries: Sequence[NewDelivery]) -> No
 
 
 def list_due_recipients(session: Session, *, now: datetime) -> list[str]:
-    """The recipients for whom something is due, longest waiting first."""
+    """The recipients for whom something is due, and who neither wait nor rest."""
     rows = session.scalars(
         select(Delivery.recipient)
-        .where(Delivery.state == DeliveryState.WAITING, Delivery.due_at <= now)
+        .outerjoin(DeliveryTarget, DeliveryTarget.recipient == Delivery.recipient)
+        .where(
+            Delivery.state == DeliveryState.WAITING,
+            Delivery.due_at <= now,
+            or_(DeliveryTarget.next_at.is_(None), DeliveryTarget.next_at <= now),
+        )
         .group_by(Delivery.recipient)
+        .order_by(func.min(Delivery.due_at))
     )
     return list(rows)
 
 
-def claim_delivery(
-    session: Session, *, recipient: str, holder: str, now: datetime, until: datetime
-) -> Claim | None:
-    """Claim the delivery for a recipient that is due longest; None: there is none.
+def lock_target(session: Session, *, recipient: str) -> DeliveryTarget:
+    """What is remembered of a recipient; nobody else changes it in the meantime."""
+    session.execute(_ADD_TARGET, {"recipient": recipient})
+    statement = (
+        select(DeliveryTarget)
+        .where(DeliveryTarget.recipient == recipient)
+        .with_for_update()
+    )
+    return session.scalars(statement).one()
+
+
+def list_waiting(session: Session, *, recipient: str, limit: int) -> list[Waiting]:
+    """What waits for a recipient, oldest first."""
+    rows = session.execute(
+        select(
+            Delivery.id,
+            Delivery.message_id,
+            Delivery.batch_id,
+            Delivery.due_at,
+            Event.task_id,
+            Task.domain,
+        )
+        .outerjoin(Event, Event.id == Delivery.event_id)
+        .outerjoin(Task, Task.id == Event.task_id)
+        .where(Delivery.state == DeliveryState.WAITING, Delivery.recipient == recipient)
+        .order_by(Delivery.id)
+        .limit(limit)
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def put_into_message(session: Session, *, ids: Collection[int], batch_id: str) -> None:
+    """Write down what a message tells, before it is sent."""
+    session.execute(
+        update(Delivery)
+        .where(id_in(session, Delivery.id, ids))
+        .values(batch_id=batch_id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def claim_message(
+    session: Session, *, batch_id: str, recipient: str, holder: str, until: datetime
+) -> Claim:
+    """Claim a message; the recipient's row is locked, so that nobody else does.
 
     The claim ends by itself at `until`, in case its holder dies.
     """
-    lock = "" if is_sqlite(session) else "FOR UPDATE OF d SKIP LOCKED"
-    statement = (
-        text(_CLAIM.format(lock=lock))
-        .bindparams(
-            bindparam("now", type_=UtcDateTime), bindparam("until", type_=UtcDateTime)
+    attempts = session.scalars(
+        update(Delivery)
+        .where(
+            Delivery.batch_id == batch_id,
+            Delivery.recipient == recipient,
+            Delivery.state == DeliveryState.WAITING,
         )
-        .columns(id=BigInteger, attempts=Integer)
+        .values(claimed_by=holder, due_at=until, attempts=Delivery.attempts + 1)
+        .returning(Delivery.attempts)
+        .execution_options(synchronize_session=False)
     )
-    row = session.execute(
-        statement,
-        {"recipient": recipient, "holder": holder, "now": now, "until": until},
-    ).one_or_none()
-    return None if row is None else Claim(row.id, row.attempts)
+    return Claim(batch_id, recipient, holder, until, max(attempts, default=0))
 
 
-def get_claimed(session: Session, *, claim: Claim) -> ClaimedDelivery | None:
-    """What a claimed delivery says; None when it is gone with its task."""
-    row = session.execute(
+def list_claimed(session: Session, *, claim: Claim) -> list[ClaimedDelivery]:
+    """What a claimed message tells, in order; less when a task is gone."""
+    rows = session.execute(
         select(
             Delivery.id,
             Delivery.recipient,
@@ -150,7 +204,9 @@ def get_claimed(session: Session, *, claim: Claim) -> ClaimedDelivery | None:
             Event.previous_severity,
             Event.status,
             Event.facts,
+            Event.agent_id,
             Incident.opened_at,
+            Incident.id,
             Task.id,
             Task.url,
             Task.ip_version,
@@ -159,28 +215,82 @@ def get_claimed(session: Session, *, claim: Claim) -> ClaimedDelivery | None:
         .outerjoin(Event, Event.id == Delivery.event_id)
         .outerjoin(Incident, Incident.id == Event.incident_id)
         .outerjoin(Task, Task.id == Event.task_id)
-        .where(Delivery.id == claim.id)
-    ).one_or_none()
-    return None if row is None else ClaimedDelivery(*row)
+        .where(
+            Delivery.batch_id == claim.batch_id,
+            Delivery.recipient == claim.recipient,
+            Delivery.state == DeliveryState.WAITING,
+        )
+        .order_by(Delivery.id)
+    )
+    return [ClaimedDelivery(*row) for row in rows]
 
 
-def finish_claim(session: Session, *, claim: Claim, holder: str, end: Finish) -> bool:
+def list_references(
+    session: Session, *, recipient: str, incident_ids: Collection[int], limit: int = 20
+) -> list[str]:
+    """The messages that a recipient was sent on some incidents, oldest first."""
+    rows = session.execute(
+        select(Delivery.batch_id, func.min(Delivery.id).label("first"))
+        .join(Event, Event.id == Delivery.event_id)
+        .where(
+            Delivery.recipient == recipient,
+            Delivery.state == DeliveryState.SENT,
+            Delivery.batch_id.is_not(None),
+            id_in(session, Event.incident_id, incident_ids),
+        )
+        .group_by(Delivery.batch_id)
+        .order_by("first")
+        .limit(limit)
+    )
+    return [str(batch_id) for batch_id, _ in rows]
+
+
+def finish_claim(session: Session, *, claim: Claim, end: Finish) -> bool:
     """Write down how an attempt ended; False when the claim had gone to another."""
-    changed = session.execute(
+    values: dict[str, Any] = {
+        "state": _end_state(end),
+        "due_at": end.due_at,
+        "sent_at": end.sent_at,
+        "last_error": end.last_error,
+        "claimed_by": None,
+    }
+    if end.is_open:
+        values["batch_id"] = None
+    changed = session.scalars(
         update(Delivery)
         .where(
-            Delivery.id == claim.id,
+            Delivery.batch_id == claim.batch_id,
+            Delivery.recipient == claim.recipient,
             Delivery.state == DeliveryState.WAITING,
-            Delivery.claimed_by == holder,
-            Delivery.attempts == claim.attempts,
+            Delivery.claimed_by == claim.holder,
+            Delivery.due_at == claim.until,
         )
-        .values(
-            state=end.state,
-            due_at=end.due_at,
-            sent_at=end.sent_at,
-            last_error=end.last_error,
-            claimed_by=None,
-        )
+        .values(**values)
         .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
     )
-    return changed.first() is not None
+    return bool(changed.all())
+
+
+def _end_state(end: Finish) -> Any:
+    if end.dead_before is None:
+        return end.state
+    return case(
+        (Delivery.created_at < end.dead_before, cast(DeliveryState.DEAD, _STATE)),
+        else_=cast(end.state, _STATE),
+    )
+
+
+def bring_forward(session: Session, *, recipient: str, now: datetime) -> None:
+    """Let what waits for a recipient be tried now: it can be reached again."""
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.recipient == recipient,
+            Delivery.state == DeliveryState.WAITING,
+            Delivery.claimed_by.is_(None),
+            Delivery.due_at > now,
+        )
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )

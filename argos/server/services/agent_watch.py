@@ -11,15 +11,17 @@ import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from argos.channels import Notice, NoticeKind, expand_recipient
+from argos.channels import NoticeKind, expand_recipient
 from argos.core.severity import Severity
 from argos.core.suspicion import Finding, Looks, Standing
+from argos.language import SOURCE_LANGUAGE, Phrase, mark, texts_in
 from argos.schemas import Config
 from argos.server.columns import to_epoch_us
 from argos.server.database import Session
 from argos.server.queries import agents as queries, deliveries as delivery_queries
 from argos.server.queries.deliveries import NewDelivery
-from argos.server.services.notice import encode_notice, format_moment
+from argos.server.services.notice import Draft, encode_draft
+from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
 
@@ -78,24 +80,31 @@ class AgentWatch:
         return self._suspects
 
 
+_REASON = mark(
+    "It failed on {failed} of {domains} websites within a minute, where other agents "
+    "succeed."
+)
+
+
+def _why(finding: Finding) -> Phrase:
+    return Phrase(_REASON, {"failed": finding.failed, "domains": finding.domains})
+
+
 def _reason(finding: Finding) -> str:
-    return (
-        f"It failed on {finding.failed} of {finding.domains} websites within a minute, "
-        "where other agents succeed."
-    )
+    return texts_in(SOURCE_LANGUAGE).phrase(_why(finding))
 
 
 def _tell(
     session: Session, agent: str, finding: Finding, config: Config, now: datetime
 ) -> None:
     notice = _notice(agent, finding, now)
-    log.warning("%s", notice.title)
+    log.warning("%s", texts_in(SOURCE_LANGUAGE).phrase(notice.title))
     delivery_queries.add_deliveries(
         session,
         deliveries=[
             NewDelivery(
                 event_id=None,
-                notice=json.dumps(encode_notice(notice)),
+                notice=json.dumps(encode_draft(notice)),
                 recipient=recipient,
                 created_at=now,
                 message_id=_message_id(notice, agent, recipient),
@@ -106,32 +115,34 @@ def _tell(
     )
 
 
-def _notice(agent: str, finding: Finding, now: datetime) -> Notice:
+def _notice(agent: str, finding: Finding, now: datetime) -> Draft:
+    time = (Phrase("Time"), format_moment(now))
     if finding.standing is Standing.SUSPECT:
-        return Notice(
-            message_id="",
+        return Draft(
             kind=NoticeKind.AGENT_SUSPECT,
             severity=Severity.WARNING,
             at=now,
-            title=f"Agent {agent} seems to be cut off",
+            title=Phrase("Agent {agent} seems to be cut off", {"agent": agent}),
             lines=(
-                ("Agent", agent),
-                ("Reason", _reason(finding)),
-                ("Time", format_moment(now)),
-                ("Until then", "what it cannot reach counts as not measured"),
+                (Phrase("Agent"), agent),
+                (Phrase("Reason"), _why(finding)),
+                time,
+                (
+                    Phrase("Until then"),
+                    Phrase("what it cannot reach counts as not measured"),
+                ),
             ),
         )
-    return Notice(
-        message_id="",
+    return Draft(
         kind=NoticeKind.AGENT_TRUSTED,
         severity=Severity.OK,
         at=now,
-        title=f"Agent {agent} can be believed again",
-        lines=(("Agent", agent), ("Time", format_moment(now))),
+        title=Phrase("Agent {agent} can be believed again", {"agent": agent}),
+        lines=((Phrase("Agent"), agent), time),
     )
 
 
-def _message_id(notice: Notice, agent: str, recipient: str) -> str:
+def _message_id(notice: Draft, agent: str, recipient: str) -> str:
     text = f"{agent}\n{recipient}"
     digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
     return f"{notice.kind}.{to_epoch_us(notice.at)}.{digest}"

@@ -1,7 +1,8 @@
 """Send what waits to be sent: each recipient in a lane of its own.
 
-A delivery is claimed by one statement, sent, and marked sent only then. A crash in
-between repeats it at most once, with the same message id.
+What goes into a message is written down before it is claimed and sent, and it is marked
+sent only once the other side has taken it. A crash in between repeats it at most once,
+with the same id.
 """
 
 import logging
@@ -12,21 +13,32 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from argos.channels import Channel, get_channel
+from argos.channels import Channel, open_channel, recipient_name
 from argos.clock import Clock
+from argos.core.grouping import (
+    Rhythm,
+    Waiting,
+    decide,
+    find_due_message,
+    list_pending,
+    window_end,
+)
 from argos.core.text import cut, visible
 from argos.errors import DatabaseError, DeliveryError
 from argos.schemas import Config
-from argos.server.database import Database
-from argos.server.models import DeliveryState
+from argos.server.columns import to_epoch_us
+from argos.server.database import Database, Session
+from argos.server.models import DeliveryState, DeliveryTarget
 from argos.server.queries import deliveries as queries
 from argos.server.queries.deliveries import Claim, ClaimedDelivery, Finish
-from argos.server.services.notice import notice_of
+from argos.server.services.attempt import TOTAL_TIMEOUT_S, Attempts
+from argos.server.services.giving_up import is_patient_recipient, tell_undelivered
+from argos.server.services.message import message_of, wording_for
 
 log = logging.getLogger(__name__)
 
 LOOK_INTERVAL = timedelta(seconds=1)
-CLAIM_INTERVAL = timedelta(minutes=5)
+CLAIM_INTERVAL = timedelta(minutes=1)
 """Longer than any attempt may take; then somebody else may try."""
 FIRST_DELAY = timedelta(seconds=5)
 LONGEST_DELAY = timedelta(minutes=10)
@@ -36,16 +48,12 @@ HORIZON = timedelta(days=1)
 """What could not be sent for so long is given up."""
 JITTER = 0.2
 MAX_LANES = 32
+MAX_TOGETHER = 5_000
+"""So many notices go into one message at most."""
 _MAX_ERROR_LENGTH = 500
-
 
 OpenChannel = Callable[[str, Any], Channel]
 """Opens the channel of a recipient by what the config's section `general` says."""
-
-
-def open_channel(recipient: str, general: Any) -> Channel:
-    """The channel that the config has for a recipient, with its connection."""
-    return get_channel(recipient).open(general, recipient.partition(":")[2])
 
 
 def retry_delay(attempts: int, rng: Random) -> timedelta:
@@ -65,6 +73,7 @@ class Means:
     holder: str
     """Names this process in its claims."""
     open_channel: OpenChannel = open_channel
+    attempt_timeout_s: float = TOTAL_TIMEOUT_S
 
 
 class Dispatcher:
@@ -75,7 +84,7 @@ class Dispatcher:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._lanes: dict[str, threading.Thread] = {}
-        self._rests: dict[str, _Rest] = {}
+        self._attempts = Attempts(means.attempt_timeout_s)
         self._thread = threading.Thread(
             target=self._run, name="dispatcher", daemon=True
         )
@@ -107,13 +116,11 @@ class Dispatcher:
         with self._means.database.reading() as session:
             recipients = queries.list_due_recipients(session, now=now)
         for recipient in recipients:
-            self._start_lane(recipient, now=now)
+            self._start_lane(recipient)
 
-    def _start_lane(self, recipient: str, *, now: datetime) -> None:
+    def _start_lane(self, recipient: str) -> None:
         with self._lock:
-            rest = self._rests.get(recipient)
-            is_resting = rest is not None and rest.until > now
-            if recipient in self._lanes or is_resting or len(self._lanes) >= MAX_LANES:
+            if recipient in self._lanes or len(self._lanes) >= MAX_LANES:
                 return
             lane = threading.Thread(
                 target=self._run_lane,
@@ -137,104 +144,229 @@ class Dispatcher:
 
     def run_lane(self, recipient: str) -> None:
         """Send what is due to a recipient, until there is nothing, or it fails."""
-        lane = _Lane(self._means, recipient)
+        lane = _Lane(self._means, self._attempts, recipient)
         try:
             while not self._stop.is_set() and lane.attempt():
                 pass
         finally:
-            lane.close()
-            self._note_rest(lane)
-
-    def _note_rest(self, lane: "_Lane") -> None:
-        now = self._means.clock.utcnow()
-        with self._lock:
-            rest = self._rests.pop(lane.recipient, None)
-            if lane.has_failed:
-                failures = 1 + (rest.failures if rest and not lane.has_sent else 0)
-                pause = min(retry_delay(failures, self._means.rng), LONGEST_PAUSE)
-                self._rests[lane.recipient] = _Rest(failures, now + pause)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """A recipient whose channel failed is left alone for a while."""
-
-    failures: int
-    until: datetime
+            self._attempts.close(recipient)
 
 
 class _Lane:
-    """Deliveries to one recipient, one after the other, over one channel."""
+    """Messages to one recipient, one after the other, over one channel."""
 
-    def __init__(self, means: Means, recipient: str) -> None:
-        self.recipient = recipient
-        self.has_failed = False
-        self.has_sent = False
+    def __init__(self, means: Means, attempts: Attempts, recipient: str) -> None:
+        self._recipient = recipient
         self._means = means
-        self._channel: Channel | None = None
+        self._attempts = attempts
 
     def attempt(self) -> bool:
-        """Claim a delivery and try to send it; whether to go on with the next."""
-        now = self._means.clock.utcnow()
+        """Claim a message and try to send it; whether to go on with the next."""
         with self._means.database.transaction() as session:
-            claim = queries.claim_delivery(
+            claim = self._claim(session)
+            if claim is None:
+                return False
+            deliveries = queries.list_claimed(session, claim=claim)
+            if not deliveries:
+                return True  # it went with its tasks
+            references = queries.list_references(
                 session,
-                recipient=self.recipient,
-                holder=self._means.holder,
-                now=now,
-                until=now + CLAIM_INTERVAL,
+                recipient=self._recipient,
+                incident_ids={
+                    delivery.incident_id
+                    for delivery in deliveries
+                    if delivery.incident_id is not None
+                },
             )
-            delivery = claim and queries.get_claimed(session, claim=claim)
-        if claim is None or delivery is None:
-            return False
-        end = self._send(delivery, claim)
-        with self._means.database.transaction() as session:
-            is_ours = queries.finish_claim(
-                session, claim=claim, holder=self._means.holder, end=end
-            )
-        if not is_ours:
-            log.warning("Delivery %s took longer than its claim.", claim.id)
-        return not self.has_failed
+        return self._send(claim, deliveries, references)
 
-    def _send(self, delivery: ClaimedDelivery, claim: Claim) -> Finish:
-        config = self._means.get_config()
-        try:
-            notice = notice_of(delivery, base_url=config.general.base_url)
-            self._open(config).send(notice)
-        except DeliveryError as err:
-            return self._failed(delivery, claim, err)
-        except Exception as err:  # a channel's bug is a failed attempt
-            log.exception("The channel of %s stumbled.", self.recipient)
-            return self._failed(delivery, claim, DeliveryError(repr(err)))
-        self.has_sent = True
+    def _claim(self, session: Session) -> Claim | None:
+        """Decide what goes into messages when there is none yet, and take the next."""
         now = self._means.clock.utcnow()
-        return Finish(DeliveryState.SENT, due_at=now, sent_at=now)
+        target = queries.lock_target(session, recipient=self._recipient)
+        if target.next_at is not None and target.next_at > now and target.failures:
+            return None
+        waiting = queries.list_waiting(
+            session, recipient=self._recipient, limit=MAX_TOGETHER
+        )
+        batch_id = find_due_message(waiting, now=now)
+        if batch_id is None:
+            pending = list_pending(waiting, now=now)
+            batch_id = self._flush(session, target, pending, now=now)
+        if batch_id is None:
+            return None
+        return queries.claim_message(
+            session,
+            batch_id=batch_id,
+            recipient=self._recipient,
+            holder=self._means.holder,
+            until=now + CLAIM_INTERVAL,
+        )
 
-    def _open(self, config: Config) -> Channel:
-        if self._channel is None:
-            self._channel = self._means.open_channel(self.recipient, config.general)
-        return self._channel
+    def _flush(
+        self,
+        session: Session,
+        target: DeliveryTarget,
+        pending: list[Waiting],
+        *,
+        now: datetime,
+    ) -> str | None:
+        """Put what is pending into messages; returns the first one's id."""
+        rhythm = Rhythm(target.flushed_at, target.streak, target.was_digest)
+        is_patient = is_patient_recipient(self._recipient, self._means.get_config())
+        flush = decide(pending, rhythm, now=now, is_patient=is_patient)
+        if flush is None:
+            # Whatever is pending now waits for the window's end; nothing else does.
+            target.next_at = window_end(rhythm, now=now) if pending else None
+            return None
+        by_id = {one.id: one for one in pending}
+        batch_ids = []
+        for ids in flush.messages:
+            # A digest that was refused may be followed by one with the same beginning.
+            first = by_id[ids[0]].message_id
+            is_digest = len(ids) > 1
+            stamp = f".{to_epoch_us(now):x}.{len(ids)}" if is_digest else ""
+            batch_ids.append(first + stamp)
+            queries.put_into_message(session, ids=ids, batch_id=batch_ids[-1])
+        target.flushed_at = flush.rhythm.flushed_at
+        target.streak = flush.rhythm.streak
+        target.was_digest = flush.rhythm.was_digest
+        return batch_ids[0]
+
+    def _send(
+        self, claim: Claim, deliveries: list[ClaimedDelivery], references: list[str]
+    ) -> bool:
+        config = self._means.get_config()
+        general = config.general
+        try:
+            notice = message_of(
+                deliveries,
+                batch_id=claim.batch_id,
+                references=[id_ for id_ in references if id_ != claim.batch_id],
+                wording=wording_for(self._recipient, config),
+            )
+            self._refuse_late_start(claim)
+            self._attempts.send(
+                self._recipient,
+                lambda: self._means.open_channel(self._recipient, general),
+                notice,
+            )
+        except DeliveryError as err:
+            return self._failed(claim, deliveries, err)
+        except Exception as err:  # a channel's bug is a failed attempt
+            log.exception("The channel of %s stumbled.", self._recipient)
+            error = DeliveryError(f"{type(err).__name__}: {err}", is_of_content=True)
+            return self._failed(claim, deliveries, error)
+        return self._sent(claim)
+
+    def _refuse_late_start(self, claim: Claim) -> None:
+        """Begin no attempt that may outlast its claim: this process was stopped."""
+        left = claim.until - self._means.clock.utcnow()
+        if left < timedelta(seconds=self._means.attempt_timeout_s):
+            raise DeliveryError("There was no time left to send it.", is_unsent=True)
+
+    def _sent(self, claim: Claim) -> bool:
+        now = self._means.clock.utcnow()
+        end = Finish(DeliveryState.SENT, due_at=now, sent_at=now)
+        with self._means.database.transaction() as session:
+            target = queries.lock_target(session, recipient=self._recipient)
+            if self._finish(session, claim, end) and target.failures:
+                queries.bring_forward(session, recipient=self._recipient, now=now)
+            target.sent_at, target.failures = now, 0
+            target.next_at = target.last_error = None
+            target.is_given_up = False
+        return True
 
     def _failed(
-        self, delivery: ClaimedDelivery, claim: Claim, err: DeliveryError
+        self, claim: Claim, deliveries: list[ClaimedDelivery], err: DeliveryError
+    ) -> bool:
+        """Note a failed attempt; whether to go on with the next message."""
+        now = self._means.clock.utcnow()
+        reason = cut(visible(str(err)), _MAX_ERROR_LENGTH)
+        is_split = err.permanent and err.is_of_content and len(deliveries) > 1
+        end = self._end_of_failure(claim, err, reason, is_split=is_split)
+        dead = _given_up(deliveries, end)
+        with self._means.database.transaction() as session:
+            target = queries.lock_target(session, recipient=self._recipient)
+            is_ours = self._finish(session, claim, end)
+            if is_ours and is_split:
+                self._split(session, claim, deliveries)
+            if is_ours and dead and not target.is_given_up:
+                target.is_given_up = True
+                self._tell_others(session, dead, reason, now=now)
+            target.failed_at, target.last_error = now, reason
+            if not (err.permanent or err.is_of_content):
+                target.failures += 1
+                target.next_at = self._rest_until(target.failures, err, now=now)
+        log.log(
+            logging.ERROR if dead else logging.WARNING,
+            "%s message %s to %s after attempt %s: %s",
+            "Gave up" if dead else "Could not send",
+            claim.batch_id, recipient_name(self._recipient), claim.attempts, reason,
+        )  # fmt: skip
+        return err.permanent or err.is_of_content
+
+    def _tell_others(
+        self,
+        session: Session,
+        dead: list[ClaimedDelivery],
+        reason: str,
+        *,
+        now: datetime,
+    ) -> None:
+        config = self._means.get_config()
+        tell_undelivered(session, dead, reason=reason, config=config, now=now)
+
+    def _split(
+        self, session: Session, claim: Claim, deliveries: list[ClaimedDelivery]
+    ) -> None:
+        """Tell in two messages what is refused in one, so that only the bad part is."""
+        half = len(deliveries) // 2
+        for name, part in (("a", deliveries[:half]), ("b", deliveries[half:])):
+            queries.put_into_message(
+                session,
+                ids=[delivery.id for delivery in part],
+                batch_id=f"{claim.batch_id}{name}",
+            )
+
+    def _end_of_failure(
+        self, claim: Claim, err: DeliveryError, reason: str, *, is_split: bool
     ) -> Finish:
         now = self._means.clock.utcnow()
-        due_at = now + retry_delay(claim.attempts, self._means.rng)
-        reason = cut(visible(str(err)), _MAX_ERROR_LENGTH)
-        if err.permanent or due_at > delivery.created_at + HORIZON:
-            log.error(
-                "Gave up delivery %s to %s after attempt %s: %s",
-                claim.id, self.recipient, claim.attempts, reason,
-            )  # fmt: skip
+        if is_split:
+            return Finish(DeliveryState.WAITING, due_at=now, last_error=reason)
+        if err.permanent:
             return Finish(DeliveryState.DEAD, due_at=now, last_error=reason)
-        self.has_failed = True
-        log.warning(
-            "Delivery %s to %s failed, next attempt at %s: %s",
-            claim.id, self.recipient, due_at.isoformat(timespec="seconds"), reason,
-        )  # fmt: skip
-        return Finish(DeliveryState.WAITING, due_at=due_at, last_error=reason)
+        due_at = now + retry_delay(claim.attempts, self._means.rng)
+        if err.retry_after_s is not None:
+            due_at = max(due_at, now + timedelta(seconds=err.retry_after_s))
+        return Finish(
+            DeliveryState.WAITING,
+            due_at=due_at,
+            last_error=reason,
+            is_open=err.is_unsent,
+            dead_before=due_at - HORIZON,
+        )
 
-    def close(self) -> None:
-        """Close the channel."""
-        if self._channel is not None:
-            self._channel.close()
+    def _rest_until(
+        self, failures: int, err: DeliveryError, *, now: datetime
+    ) -> datetime:
+        """Until when the recipient is left alone, whose channel fails."""
+        pause = min(retry_delay(failures, self._means.rng), LONGEST_PAUSE)
+        if err.retry_after_s is not None:
+            pause = max(pause, timedelta(seconds=err.retry_after_s))
+        return now + pause
+
+    def _finish(self, session: Session, claim: Claim, end: Finish) -> bool:
+        is_ours = queries.finish_claim(session, claim=claim, end=end)
+        if not is_ours:
+            log.warning("Message %s took longer than its claim.", claim.batch_id)
+        return is_ours
+
+
+def _given_up(deliveries: list[ClaimedDelivery], end: Finish) -> list[ClaimedDelivery]:
+    """Those of a message's deliveries that are not tried again."""
+    if end.state is DeliveryState.DEAD:
+        return deliveries
+    before = end.dead_before
+    return [one for one in deliveries if before is not None and one.created_at < before]

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from argos.channels import Notice, NoticeKind, expand_recipient
+from argos.channels import NoticeKind, expand_recipient
 from argos.core.schedule import effective_period, grid_offset, next_on_grid
 from argos.core.severity import Severity, Status
+from argos.language import SOURCE_LANGUAGE, Phrase, mark, texts_in
 from argos.server.columns import to_epoch_us
 from argos.server.database import Database
 from argos.server.models import JobKind
@@ -25,10 +26,11 @@ from argos.server.queries import (
 from argos.server.queries.deliveries import NewDelivery
 from argos.server.queries.results import NewResult
 from argos.server.services.counting import Counting
-from argos.server.services.notice import encode_notice, format_moment
+from argos.server.services.notice import Draft, encode_draft
 from argos.server.services.silence import Finding, Silence, look
 from argos.server.services.unanswered import settle_unanswered
 from argos.server.services.upkeep import Duty, Work
+from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +221,7 @@ def watch_agents(work: Work) -> None:
             deliveries=[
                 NewDelivery(
                     event_id=None,
-                    notice=json.dumps(encode_notice(notice)),
+                    notice=json.dumps(encode_draft(notice)),
                     recipient=recipient,
                     created_at=work.now,
                     message_id=_message_id(notice, recipient),
@@ -230,35 +232,32 @@ def watch_agents(work: Work) -> None:
         )
     log.log(
         logging.ERROR if finding.news is NoticeKind.NO_AGENT else logging.INFO,
-        "%s", notice.title,
+        "%s", texts_in(SOURCE_LANGUAGE).phrase(notice.title),
     )  # fmt: skip
 
 
 def _silence_notice(
     finding: Finding, news: NoticeKind, *, minutes: int, now: datetime
-) -> Notice:
-    since = format_moment(finding.silent_since)
+) -> Draft:
+    lines = (
+        (Phrase("No agent since"), format_moment(finding.silent_since)),
+        (Phrase("Time"), format_moment(now)),
+    )
     if news is NoticeKind.AGENT_BACK:
-        return Notice(
-            message_id="",
-            kind=news,
-            severity=Severity.OK,
-            at=now,
-            title="Agents are at work again",
-            lines=(("No agent since", since), ("Time", format_moment(now))),
-        )
+        title = Phrase("Agents are at work again")
+        return Draft(kind=news, severity=Severity.OK, at=now, title=title, lines=lines)
     # The words of 0.10.3.
-    last = "the last minute" if minutes == 1 else f"the last {minutes} minutes"
-    return Notice(
-        message_id="",
-        kind=news,
-        severity=Severity.CRITICAL,
-        at=now,
-        title=f"No agent has been seen within {last}",
-        lines=(("No agent since", since), ("Time", format_moment(now))),
+    words = (
+        mark("No agent has been seen within the last minute")
+        if minutes == 1
+        else mark("No agent has been seen within the last {minutes} minutes")
+    )
+    title = Phrase(words, {"minutes": minutes})
+    return Draft(
+        kind=news, severity=Severity.CRITICAL, at=now, title=title, lines=lines
     )
 
 
-def _message_id(notice: Notice, recipient: str) -> str:
+def _message_id(notice: Draft, recipient: str) -> str:
     digest = hashlib.blake2b(recipient.encode(), digest_size=6).hexdigest()
     return f"{notice.kind}.{to_epoch_us(notice.at)}.{digest}"

@@ -1,122 +1,211 @@
 """Put an event into words: plain strings, and links into our own pages."""
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from argos.channels import ICONS, Notice, NoticeKind
+from argos.channels import ICONS, Item, Notice, NoticeKind
+from argos.core.incident import EventKind
 from argos.core.severity import Severity, Status
 from argos.core.text import cut, visible
+from argos.language import Phrase, mark
 from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.queries.deliveries import ClaimedDelivery
+from argos.server.services.wording import (
+    Wording,
+    evidence_of,
+    format_duration,
+    format_moment,
+    format_since,
+    host_of,
+    reason_of,
+    severity_word,
+    without_password,
+)
 
-MAX_REASON_LENGTH = 300
-
-_REASON_FACTS = ("reason", "error_message")
+MAX_TITLE_REASON_LENGTH = 100
 
 
-def notice_of(delivery: ClaimedDelivery, *, base_url: str | None) -> Notice:
-    """The notice of a delivery; links begin with the configured base URL, or are none."""
+_NOTES = {
+    EventKind.FLAPPING: mark("it changes again and again"),
+    EventKind.STEADY: mark("it changes no more"),
+}
+
+
+def notice_of(delivery: ClaimedDelivery, wording: Wording) -> Notice:
+    """The notice of a delivery that is told alone."""
     if delivery.notice is not None:
         return decode_notice(
-            delivery.notice, message_id=delivery.message_id, base_url=base_url
+            delivery.notice, message_id=delivery.message_id, wording=wording
         )
+    item = item_of(delivery, wording)
+    return Notice(
+        message_id=delivery.message_id,
+        kind=NoticeKind(item.kind),
+        severity=item.severity,
+        at=item.at,
+        title=item.title,
+        lines=tuple(_lines(delivery, item, wording)),
+        url=item.link,
+        task_id=item.task_id,
+        status=item.status,
+        items=(item,),
+        language=wording.language,
+    )
+
+
+def item_of(delivery: ClaimedDelivery, wording: Wording) -> Item:
+    """The change of a task that a delivery tells of."""
     assert delivery.kind is not None
     assert delivery.at is not None
     assert delivery.severity is not None
     assert delivery.url is not None
-    host = urlsplit(delivery.url).netloc.rpartition("@")[2]
-    icon = ICONS[delivery.severity]
-    return Notice(
-        message_id=delivery.message_id,
-        kind=NoticeKind(delivery.kind.value),
+    assert delivery.task_id is not None
+    reason = reason_of(delivery.facts)
+    return Item(
+        id=delivery.message_id,
+        kind=delivery.kind.value,
+        title=_title(delivery, delivery.severity, delivery.at, wording),
         severity=delivery.severity,
-        at=delivery.at,
-        # The words of 0.10.3: people filter their mail by them.
-        title=visible(
-            f"{icon} {host} (IPv{delivery.ip_version}): status {delivery.severity}"
-        ),
-        lines=tuple(_lines(delivery)),
-        url=None
-        if base_url is None
-        else f"{base_url.rstrip('/')}/task/{delivery.task_id}/results",
-        task_id=delivery.task_id,
+        previous_severity=delivery.previous_severity,
         status=delivery.status,
+        at=delivery.at,
+        since=delivery.opened_at,
+        website=visible(host_of(delivery.url)),
+        url=visible(without_password(delivery.url)),
+        ip_version=str(delivery.ip_version),
+        check=visible(str(delivery.check)),
+        task_id=delivery.task_id,
+        incident_id=delivery.incident_id,
+        agent=None if delivery.agent_id is None else visible(delivery.agent_id),
+        reason=visible(reason) if reason and not _is_over(delivery) else None,
+        link=wording.link(f"/task/{delivery.task_id}/results"),
     )
 
 
-def _lines(delivery: ClaimedDelivery) -> list[tuple[str, str]]:
-    assert delivery.at is not None
+def _is_over(delivery: ClaimedDelivery) -> bool:
+    return delivery.severity is Severity.OK
+
+
+def _title(
+    delivery: ClaimedDelivery, severity: Severity, at: datetime, wording: Wording
+) -> str:
+    """What it is, how bad, why, since when, and where it was seen from."""
+    texts = wording.texts
+    # It begins as in 0.10.3: people filter their mail by these words.
+    head = texts.say(
+        "{icon} {host} (IPv{ip_version}): status {severity}",
+        icon=ICONS[severity],
+        host=host_of(delivery.url or ""),
+        ip_version=delivery.ip_version,
+        severity=severity_word(severity, texts),
+    )
+    since = delivery.opened_at or at
+    if severity is Severity.OK:
+        tail = texts.say(
+            "{check}, after {duration}",
+            check=delivery.check,
+            duration=format_duration(at - since, texts),
+        )
+        return visible(f"{head} · {tail}")
+    what = str(delivery.check)
+    if note := _NOTES.get(delivery.kind):
+        head = f"{head}, {texts.say(note)}"
+    if why := reason_of(delivery.facts):
+        what = cut(f"{what}: {why.rstrip('.')}", MAX_TITLE_REASON_LENGTH)
+    parts = [what]
+    parts.append(texts.say("since {moment}", moment=format_since(since, now=at)))
+    if delivery.agent_id is not None:
+        parts.append(texts.say("seen from {agent}", agent=delivery.agent_id))
+    return visible(f"{head} · {', '.join(parts)}")
+
+
+def _lines(
+    delivery: ClaimedDelivery, item: Item, wording: Wording
+) -> list[tuple[str, str]]:
+    texts = wording.texts
+    say = texts.say
+    previous = delivery.previous_severity or Severity.UNKNOWN
     lines = [
-        ("URL", f"{_without_password(delivery.url or '')} (IPv{delivery.ip_version})"),
-        ("Check", str(delivery.check)),
-        ("Status", str(delivery.severity)),
-        ("Time", format_moment(delivery.at)),
-        ("Previous status", str(delivery.previous_severity)),
+        (say("URL"), f"{item.url} (IPv{item.ip_version})"),
+        (say("Check"), item.check),
+        (say("Status"), severity_word(item.severity, texts)),
+        (say("Time"), format_moment(item.at)),
+        (say("Previous status"), severity_word(previous, texts)),
     ]
-    if delivery.severity is not Severity.OK and (reason := _reason(delivery.facts)):
-        lines.append(("Reason", reason))
-    if delivery.opened_at is not None and delivery.opened_at < delivery.at:
-        lines.append(("Not ok since", format_moment(delivery.opened_at)))
-        if delivery.severity is Severity.OK:
-            duration = format_duration(delivery.at - delivery.opened_at)
-            lines[-1] = ("Was not ok for", duration)
+    if item.reason is not None:
+        lines.append((say("Reason"), item.reason))
+    if item.severity is not Severity.OK:
+        lines += evidence_of(delivery.facts, texts)
+    if item.since is not None and item.since < item.at:
+        lines.append(_lasting(item, item.since, wording))
+    if item.agent is not None:
+        lines.append((say("Seen from"), item.agent))
     return [(label, visible(value)) for label, value in lines]
 
 
-def _reason(facts: dict[str, Any] | None) -> str | None:
-    for name in _REASON_FACTS:
-        if value := (facts or {}).get(name):
-            return cut(" ".join(str(value).split()), MAX_REASON_LENGTH)
-    return None
+def _lasting(item: Item, since: datetime, wording: Wording) -> tuple[str, str]:
+    texts = wording.texts
+    if item.severity is Severity.OK:
+        return texts.say("Was not ok for"), format_duration(item.at - since, texts)
+    return texts.say("Not ok since"), format_moment(since)
 
 
-def _without_password(url: str) -> str:
-    """The URL without the name and password that some carry."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A notice of no task's event, before its language is known."""
+
+    kind: NoticeKind
+    severity: Severity
+    at: datetime
+    title: Phrase
+    lines: tuple[tuple[Phrase, Phrase | str], ...] = ()
+    page: str = "/agents"
+    """The page to link to."""
 
 
-def encode_notice(notice: Notice) -> dict[str, Any]:
-    """A notice of no task's event, as a delivery keeps it."""
+def encode_draft(draft: Draft) -> dict[str, Any]:
+    """A draft, as a delivery keeps it."""
     return {
-        "kind": notice.kind,
-        "severity": notice.severity,
-        "at": to_epoch_us(notice.at),
-        "title": notice.title,
-        "lines": [list(line) for line in notice.lines],
+        "kind": draft.kind,
+        "severity": draft.severity,
+        "at": to_epoch_us(draft.at),
+        "title": _encode_phrase(draft.title),
+        "lines": [
+            [
+                _encode_phrase(label),
+                value if isinstance(value, str) else _encode_phrase(value),
+            ]
+            for label, value in draft.lines
+        ],
+        "page": draft.page,
     }
 
 
+def _encode_phrase(phrase: Phrase) -> list[Any]:
+    return [phrase.message, dict(phrase.values)]
+
+
 def decode_notice(
-    document: dict[str, Any], *, message_id: str, base_url: str | None
+    document: Mapping[str, Any], *, message_id: str, wording: Wording
 ) -> Notice:
-    """What `encode_notice` made; it links to the agents' page."""
+    """The notice of what `encode_draft` made."""
+
+    def put(phrase: Any) -> str:
+        if isinstance(phrase, str):
+            return visible(phrase)
+        message, values = phrase
+        return visible(wording.texts.say(message, **values))
+
     return Notice(
         message_id=message_id,
         kind=NoticeKind(document["kind"]),
         severity=Severity(document["severity"]),
         at=from_epoch_us(document["at"]),
-        title=document["title"],
-        lines=tuple((label, value) for label, value in document["lines"]),
-        url=None if base_url is None else f"{base_url.rstrip('/')}/agents",
+        title=put(document["title"]),
+        lines=tuple((put(label), put(value)) for label, value in document["lines"]),
+        url=wording.link(document.get("page", "/agents")),
         status=Status.ERROR,
+        language=wording.language,
     )
-
-
-def format_moment(moment: datetime) -> str:
-    """A moment for people: `2026-03-14 12:00:00 UTC`."""
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def format_duration(duration: timedelta) -> str:
-    """A duration for people, in its two largest units: `2 h 5 min`."""
-    minutes, seconds = divmod(int(duration.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    units = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    first = next((place for place, (count, _) in enumerate(units) if count), 3)
-    shown = [f"{count} {unit}" for count, unit in units[first : first + 2] if count]
-    return " ".join(shown) or "0 s"

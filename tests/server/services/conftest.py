@@ -33,6 +33,10 @@ class FakeGotify:
         self.messages: list[dict[str, Any]] = []
         self.statuses: list[int] = []
         """The next answers' status codes."""
+        self.headers: dict[str, str] = {}
+        """Sent with each answer."""
+        self.ids: list[str] = []
+        """The messages' ids, as they came."""
         self.gate = threading.Event()
         """Closed, it keeps requests waiting."""
         self.gate.set()
@@ -46,7 +50,10 @@ class FakeGotify:
                 status = fake.statuses.pop(0) if fake.statuses else 200
                 if status == 200:
                     fake.messages.append(message)
+                    fake.ids.append(self.headers["Idempotency-Key"])
                 self.send_response(status)
+                for name, value in fake.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -1,21 +1,19 @@
 """What people read: titles, lines, reasons and links."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from argos.channels import Notice, NoticeKind
+from argos.channels import Item, Notice, NoticeKind
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
 from argos.core.severity import Severity, Status
+from argos.language import Phrase, texts_in
 from argos.server.queries.deliveries import ClaimedDelivery
-from argos.server.services.notice import (
-    decode_notice,
-    encode_notice,
-    format_duration,
-    notice_of,
-)
+from argos.server.services.notice import Draft, encode_draft, notice_of
+from argos.server.services.wording import Wording, format_duration
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
@@ -34,7 +32,9 @@ def delivery(**changes: Any) -> ClaimedDelivery:
         previous_severity=Severity.OK,
         status=Status.FAILURE,
         facts={"reason": "The status is 500, not 200."},
+        agent_id="anna",
         opened_at=NOON,
+        incident_id=3,
         task_id=7,
         url="https://example.org/shop",
         ip_version=IPVersion.V4,
@@ -43,14 +43,15 @@ def delivery(**changes: Any) -> ClaimedDelivery:
 
 
 def test_notice_says_what_0_10_3_says_and_why():
-    notice = notice_of(delivery(), base_url="https://argos.example.org/")
+    notice = notice_of(delivery(), Wording(base_url="https://argos.example.org/"))
 
     assert notice == Notice(
         message_id="m1",
         kind=NoticeKind.OPENED,
         severity=Severity.CRITICAL,
         at=NOON,
-        title="❌ example.org (IPv4): status critical",
+        title="❌ example.org (IPv4): status critical · status-is: "
+        "The status is 500, not 200, since 12:00 UTC, seen from anna",
         lines=(
             ("URL", "https://example.org/shop (IPv4)"),
             ("Check", "status-is"),
@@ -58,10 +59,32 @@ def test_notice_says_what_0_10_3_says_and_why():
             ("Time", "2026-03-14 12:00:00 UTC"),
             ("Previous status", "ok"),
             ("Reason", "The status is 500, not 200."),
+            ("Seen from", "anna"),
         ),
         url="https://argos.example.org/task/7/results",
         task_id=7,
         status=Status.FAILURE,
+        items=(
+            Item(
+                id="m1",
+                kind="opened",
+                title=notice.title,
+                severity=Severity.CRITICAL,
+                previous_severity=Severity.OK,
+                status=Status.FAILURE,
+                at=NOON,
+                since=NOON,
+                website="example.org",
+                url="https://example.org/shop",
+                ip_version="4",
+                check="status-is",
+                task_id=7,
+                incident_id=3,
+                agent="anna",
+                reason="The status is 500, not 200.",
+                link="https://argos.example.org/task/7/results",
+            ),
+        ),
     )
 
 
@@ -74,21 +97,25 @@ def test_recovery_says_how_long_it_lasted():
             opened_at=NOON - timedelta(hours=2, minutes=5, seconds=3),
             facts={"reason": "never shown"},
         ),
-        base_url=None,
+        Wording(),
     )
 
-    assert notice.title == "✅ example.org (IPv4): status ok"
-    assert notice.lines[-2:] == (
+    assert notice.title == (
+        "✅ example.org (IPv4): status ok · status-is, after 2 h 5 min"
+    )
+    assert notice.lines[-3:] == (
         ("Previous status", "critical"),
         ("Was not ok for", "2 h 5 min"),
+        ("Seen from", "anna"),
     )
     assert notice.url is None
 
 
 def test_problem_that_was_waited_for_says_since_when():
-    notice = notice_of(delivery(opened_at=NOON - timedelta(minutes=10)), base_url=None)
+    notice = notice_of(delivery(opened_at=NOON - timedelta(minutes=10)), Wording())
 
-    assert notice.lines[-1] == ("Not ok since", "2026-03-14 11:50:00 UTC")
+    assert ("Not ok since", "2026-03-14 11:50:00 UTC") in notice.lines
+    assert ", since 11:50 UTC, " in notice.title
 
 
 @pytest.mark.parametrize(
@@ -96,30 +123,30 @@ def test_problem_that_was_waited_for_says_since_when():
     [("ok", "✅"), ("warning", "⚠️"), ("critical", "❌"), ("unknown", "❔")],
 )
 def test_each_severity_has_its_icon(severity, icon):
-    notice = notice_of(delivery(severity=Severity(severity)), base_url=None)
+    notice = notice_of(delivery(severity=Severity(severity)), Wording())
 
-    assert notice.title == f"{icon} example.org (IPv4): status {severity}"
+    assert notice.title.startswith(f"{icon} example.org (IPv4): status {severity} · ")
 
 
 def test_only_the_configured_base_url_is_linked():
-    notice = notice_of(delivery(), base_url="https://argos.example.org/monitoring")
+    notice = notice_of(
+        delivery(), Wording(base_url="https://argos.example.org/monitoring")
+    )
 
     assert notice.url == "https://argos.example.org/monitoring/task/7/results"
 
 
 def test_password_of_a_url_is_not_told():
-    notice = notice_of(
-        delivery(url="https://ada:secret@example.org:8443/"), base_url=None
-    )
+    notice = notice_of(delivery(url="https://ada:secret@example.org:8443/"), Wording())
 
     assert "secret" not in notice.text + notice.title
     assert notice.lines[0] == ("URL", "https://example.org:8443/ (IPv4)")
-    assert notice.title == "❌ example.org:8443 (IPv4): status critical"
+    assert notice.title.startswith("❌ example.org:8443 (IPv4): status critical · ")
 
 
 def test_texts_of_websites_cannot_break_the_lines():
     facts = {"error_message": "one\r\nSubject: two\u202e" + "x" * 1000}
-    notice = notice_of(delivery(facts=facts), base_url=None)
+    notice = notice_of(delivery(facts=facts), Wording())
 
     (reason,) = [value for label, value in notice.lines if label == "Reason"]
     assert reason.startswith("one Subject: two\\u202exxx")
@@ -128,13 +155,47 @@ def test_texts_of_websites_cannot_break_the_lines():
 
 @pytest.mark.parametrize("facts", [None, {}, {"reason": ""}, {"other": 1}], ids=str)
 def test_without_a_reason_there_is_no_line_for_it(facts):
-    notice = notice_of(delivery(facts=facts), base_url=None)
+    notice = notice_of(delivery(facts=facts), Wording())
 
     assert "Reason" not in dict(notice.lines)
 
 
-def test_notice_of_no_task_survives_its_row():
-    notice = Notice(
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({"retrieved": 503}, ("Found", "503")),
+        ({"retrieved": "<h1>\nOops\x1b"}, ("Found", "<h1> Oops\\u001b")),
+        ({"expires_in": 3}, ("Certificate", "expires in 3 days")),
+        ({"expires_in": 1}, ("Certificate", "expires in 1 day")),
+        ({"expires_in": 0}, ("Certificate", "expires today")),
+        ({"expires_in": -1}, ("Certificate", "expired 1 day ago")),
+    ],
+    ids=str,
+)
+def test_the_evidence_is_told(facts, line):
+    assert line in notice_of(delivery(facts=facts), Wording()).lines
+    assert (
+        line
+        not in notice_of(delivery(facts=facts, severity=Severity.OK), Wording()).lines
+    )
+
+
+def test_notice_of_no_task_survives_its_row_and_is_told_in_the_recipients_language():
+    draft = Draft(
+        kind=NoticeKind.NO_AGENT,
+        severity=Severity.CRITICAL,
+        at=NOON,
+        title=Phrase(
+            "No agent has been seen within the last {minutes} minutes", {"minutes": 5}
+        ),
+        lines=((Phrase("No agent since"), "2026-03-14 11:55:00 UTC"),),
+    )
+
+    document = json.loads(json.dumps(encode_draft(draft)))
+    claimed = delivery(notice=document, message_id="m2", kind=None, at=None)
+
+    english = notice_of(claimed, Wording(base_url="https://argos.example.org"))
+    assert english == Notice(
         message_id="m2",
         kind=NoticeKind.NO_AGENT,
         severity=Severity.CRITICAL,
@@ -144,12 +205,35 @@ def test_notice_of_no_task_survives_its_row():
         url="https://argos.example.org/agents",
         status=Status.ERROR,
     )
+    french = notice_of(claimed, Wording("fr"))
+    assert (
+        french.title == "Aucun agent n\u2019a été vu au cours des 5 dernières minutes"
+    )
+    assert french.url is None
 
-    document = encode_notice(notice)
-    claimed = delivery(notice=document, message_id="m2", kind=None, at=None)
 
-    assert notice_of(claimed, base_url="https://argos.example.org") == notice
-    assert decode_notice(document, message_id="m2", base_url=None).url is None
+def test_the_same_in_french():
+    notice = notice_of(
+        delivery(opened_at=NOON - timedelta(days=1)),
+        Wording("fr", "https://argos.example.org"),
+    )
+
+    assert notice.title == (
+        "❌ example.org (IPv4) : état critique · status-is: The status is 500, not "
+        "200, depuis 2026-03-13 12:00 UTC, vu par anna"
+    )
+    assert notice.text.splitlines() == [
+        "URL:             https://example.org/shop (IPv4)",
+        "Contrôle:        status-is",
+        "État:            critique",
+        "Heure:           2026-03-14 12:00:00 UTC",
+        "État précédent:  ok",
+        "Raison:          The status is 500, not 200.",
+        "En échec depuis: 2026-03-13 12:00:00 UTC",
+        "Vu par:          anna",
+        "",
+        "À voir sur https://argos.example.org/task/7/results",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -165,4 +249,4 @@ def test_notice_of_no_task_survives_its_row():
     ],
 )
 def test_durations_are_told_in_two_units(seconds, text):
-    assert format_duration(timedelta(seconds=seconds)) == text
+    assert format_duration(timedelta(seconds=seconds), texts_in("en")) == text

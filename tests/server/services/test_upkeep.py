@@ -14,6 +14,7 @@ from argos.channels import NoticeKind
 from argos.core.schedule import grid_offset
 from argos.core.severity import Severity, Status
 from argos.errors import ConfigError
+from argos.language import texts_in
 from argos.server.models import (
     Agent,
     Delivery,
@@ -511,7 +512,10 @@ def test_silence_is_told_once_with_a_recovery(keep, database, clock, make_loaded
     ]
     with database.reading() as session:
         notice = session.scalars(select(Delivery.notice)).first()
-    assert notice["title"] == "No agent has been seen within the last 5 minutes"
+    message, values = notice["title"]
+    assert texts_in("en").say(message, **values) == (
+        "No agent has been seen within the last 5 minutes"
+    )
     assert notice["lines"][0] == ["No agent since", "2026-03-14 12:02:00 UTC"]
 
 

@@ -1,0 +1,130 @@
+"""Moments, durations and states in the words of notices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from argos.channels import find_setup
+from argos.core.severity import Severity
+from argos.core.text import cut
+from argos.language import SOURCE_LANGUAGE, Texts, mark, texts_in
+from argos.schemas import Config
+
+MAX_REASON_LENGTH = 300
+MAX_FOUND_LENGTH = 200
+
+_REASON_FACTS = ("reason", "error_message")
+_SEVERITIES = {
+    Severity.OK: mark("ok"),
+    Severity.WARNING: mark("warning"),
+    Severity.CRITICAL: mark("critical"),
+    Severity.UNKNOWN: mark("unknown"),
+}
+_UNITS = (
+    mark("{number} d"),
+    mark("{number} h"),
+    mark("{number} min"),
+    mark("{number} s"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How notices to somebody are worded, and where their links begin."""
+
+    language: str = SOURCE_LANGUAGE
+    base_url: str | None = None
+    """Links begin with the configured base URL, or there are none."""
+
+    @property
+    def texts(self) -> Texts:
+        """Says things in the language."""
+        return texts_in(self.language)
+
+    def link(self, path: str) -> str | None:
+        """A link into our own pages."""
+        return None if self.base_url is None else f"{self.base_url.rstrip('/')}{path}"
+
+
+def wording_for(recipient: str, config: Config) -> Wording:
+    """The wording for a recipient; raises DeliveryError when the config has none."""
+    general = config.general
+    return Wording(find_setup(recipient, general).language, general.base_url)
+
+
+def severity_word(severity: Severity, texts: Texts) -> str:
+    """What a severity is called."""
+    return texts.say(_SEVERITIES[severity])
+
+
+def format_moment(moment: datetime) -> str:
+    """A moment for people: `2026-03-14 12:00:00 UTC`."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def format_since(moment: datetime, *, now: datetime) -> str:
+    """A moment of late, as short as it can be: `12:01 UTC`, `2026-03-13 12:01 UTC`."""
+    is_recent = abs(now - moment) < timedelta(hours=20)
+    return f"{moment:%H:%M} UTC" if is_recent else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def format_duration(duration: timedelta, texts: Texts) -> str:
+    """A duration for people, in its two largest units: `2 h 5 min`."""
+    minutes, seconds = divmod(max(0, int(duration.total_seconds())), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = list(zip((days, hours, minutes, seconds), _UNITS, strict=True))
+    first = next((place for place, (count, _) in enumerate(units) if count), 3)
+    shown = [
+        texts.say(unit, number=count)
+        for count, unit in units[first : first + 2]
+        if count or first == len(units) - 1
+    ]
+    return " ".join(shown)
+
+
+def reason_of(facts: Mapping[str, Any] | None) -> str | None:
+    """Why a check did not hold, in one line."""
+    for name in _REASON_FACTS:
+        if value := (facts or {}).get(name):
+            return cut(" ".join(str(value).split()), MAX_REASON_LENGTH)
+    return None
+
+
+def evidence_of(facts: Mapping[str, Any] | None, texts: Texts) -> list[tuple[str, str]]:
+    """What was found, beside the reason."""
+    known = facts or {}
+    found = []
+    if (value := known.get("retrieved")) not in {None, ""}:
+        text = cut(" ".join(str(value).split()), MAX_FOUND_LENGTH)
+        found.append((texts.say("Found"), text))
+    days = known.get("expires_in")
+    if isinstance(days, int) and not isinstance(days, bool):
+        found.append((texts.say("Certificate"), certificate_words(days, texts)))
+    return found
+
+
+def certificate_words(days: int, texts: Texts) -> str:
+    """How long a certificate lasts."""
+    if days < 0:
+        return texts.count(
+            "expired {number} day ago", "expired {number} days ago", -days
+        )
+    if days == 0:
+        return texts.say("expires today")
+    return texts.count("expires in {number} day", "expires in {number} days", days)
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, without the name and password that some carry."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def without_password(url: str) -> str:
+    """The URL without the name and password that some carry."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
