@@ -110,8 +110,8 @@ def _title(
         )
         return visible(f"{head} · {tail}")
     what = str(delivery.check)
-    if note := _NOTES.get(delivery.kind):
-        head = f"{head}, {texts.say(note)}"
+    if delivery.kind in _NOTES:
+        head = f"{head}, {texts.say(_NOTES[delivery.kind])}"
     if why := reason_of(delivery.facts):
         what = cut(f"{what}: {why.rstrip('.')}", MAX_TITLE_REASON_LENGTH)
     parts = [what]

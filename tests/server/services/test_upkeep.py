@@ -516,7 +516,7 @@ def test_silence_is_told_once_with_a_recovery(keep, database, clock, make_loaded
     assert texts_in("en").say(message, **values) == (
         "No agent has been seen within the last 5 minutes"
     )
-    assert notice["lines"][0] == ["No agent since", "2026-03-14 12:02:00 UTC"]
+    assert notice["lines"][0] == [["No agent since", {}], "2026-03-14 12:02:00 UTC"]
 
 
 def test_nobody_is_missed_while_there_is_nothing_to_watch(keep, database, clock):
