@@ -555,4 +555,4 @@ def test_no_agent_alert_goes_to_each_named_recipient(
     ]  # fmt: skip
     with database.reading() as session:
         notice = session.scalars(select(Delivery.notice)).first()
-    assert notice["title"] == "No agent has been seen within the last minute"
+    assert notice["title"][0] == "No agent has been seen within the last minute"
