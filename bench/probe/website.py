@@ -25,6 +25,7 @@ worker_rlimit_nofile 20000;
 events {{ worker_connections 8000; multi_accept on; }}
 http {{
   access_log off;
+  keepalive_timeout 0;
   lingering_close off;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
@@ -42,6 +43,7 @@ http {{
     listen 127.0.0.1:{http} backlog=4096;
     listen 127.0.0.1:{https} ssl backlog=4096;
     root {folder}/www;
+    location /page {{ try_files /index.html =404; }}
   }}
 }}
 """
