@@ -37,6 +37,8 @@ class HeaderBlock:
     @property
     def overflow(self) -> str | None:
         """Which cap was passed, as a sentence; None: none."""
+        if self._block.tell() <= _MAX_LINES:
+            return None
         block = self._block.getvalue()
         has_too_many = block.count(b"\n") > _MAX_LINES
         if has_too_many and _last_status_line(block) > 0:

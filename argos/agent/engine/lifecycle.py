@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 import pycurl
 
 from argos.agent.engine.address import read_address
+from argos.agent.engine.certificate_book import CertificateBook
 from argos.agent.engine.driver import Driver
 from argos.agent.engine.failure import CurlCode
 from argos.agent.engine.interface import EngineSettings
@@ -62,6 +63,7 @@ class Lifecycle:
         self._transfers: dict[int, Transfer] = {}
         self._waiting: deque[Transfer] = deque()
         self._fresh: list[Transfer] = []
+        self._certificates = CertificateBook(clock)
         self._refusals: dict[tuple[str, int], str | None] = {}
         self._lookup_deadlines: list[tuple[float, int]] = []
         self.driver: Driver
@@ -133,12 +135,7 @@ class Lifecycle:
         self, transfer: Transfer, curl: pycurl.Curl, code: int, text: str
     ) -> None:
         """An attempt is over: try the next address, or make the outcome."""
-        is_worth_another = (
-            transfer.addresses
-            and code in _TRY_NEXT_ADDRESS
-            and not transfer.is_established
-        )
-        if is_worth_another and self._remaining(transfer) > 0:
+        if self._has_another_attempt(transfer, code):
             transfer.earlier_us += curl.getinfo(pycurl.TOTAL_TIME_T)
             self._attempt(transfer)
             return
@@ -147,7 +144,7 @@ class Lifecycle:
             curl,
             code,
             text,
-            now=self._clock.utcnow(),
+            clock=self._clock,
             timing_error_us=self._timing_error_us(transfer),
         )
         try:
@@ -156,7 +153,20 @@ class Lifecycle:
             # A loop's edge: an answer that trips us must not end the other probes.
             logger.exception("An answer of %s made us stumble", transfer.request.host)
             outcome = ProbeFailure(FailureKind.INTERNAL, "Argos stumbled over this.")
+        if transfer.wants_certificate:
+            self._certificates.note(transfer, outcome)
         self._end(transfer, outcome)
+
+    def _has_another_attempt(self, transfer: Transfer, code: int) -> bool:
+        """Whether an attempt that ended so is not the last one."""
+        if transfer.is_established or self._remaining(transfer) <= 0:
+            return False
+        if code == CurlCode.PEER_FAILED_VERIFICATION and transfer.certificate:
+            # It was accepted lately, and not read this time: see what is wrong with it.
+            self._certificates.forget(transfer)
+            transfer.addresses.insert(0, transfer.address)
+            return True
+        return bool(transfer.addresses) and code in _TRY_NEXT_ADDRESS
 
     def _begin(self, transfer: Transfer) -> None:
         transfer.started_at = now = self._clock.monotonic()
@@ -222,6 +232,8 @@ class Lifecycle:
 
     def _attempt(self, transfer: Transfer) -> None:
         transfer.address = transfer.addresses.pop(0)
+        if transfer.wants_certificate:
+            transfer.certificate = self._certificates.find(transfer)
         self.driver.start(transfer, remaining=self._remaining(transfer))
 
     def _fail(self, transfer: Transfer, kind: FailureKind, message: str) -> None:

@@ -1,7 +1,6 @@
 """From a transfer that libcurl has done with to its outcome."""
 
 from dataclasses import replace
-from datetime import datetime
 
 import pycurl
 
@@ -9,6 +8,7 @@ from argos.agent.engine.body import BodyError, decode_body, encodings_of
 from argos.agent.engine.certificate import describe_fault, fault_code, read_certificate
 from argos.agent.engine.failure import CurlCode, Progress, kind_of, message_of
 from argos.agent.engine.transfer import Transfer
+from argos.clock import Clock
 from argos.core.probe import (
     Certificate,
     FailureKind,
@@ -29,7 +29,7 @@ _HTTP_VERSIONS = {
 class Finish:
     """What libcurl said at the end of an attempt, and its handle to ask for more."""
 
-    __slots__ = ("_curl", "_now", "code", "text", "timing_error_us", "transfer")
+    __slots__ = ("_clock", "_curl", "code", "text", "timing_error_us", "transfer")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Finish:
         code: int,
         text: str,
         *,
-        now: datetime,
+        clock: Clock,
         timing_error_us: int,
     ) -> None:
         self.transfer = transfer
@@ -46,7 +46,7 @@ class Finish:
         self.text = text
         self.timing_error_us = timing_error_us
         self._curl = curl
-        self._now = now
+        self._clock = clock
 
     def outcome(self) -> Outcome:
         """The outcome of the probe."""
@@ -93,14 +93,15 @@ class Finish:
         # 1 stands for nothing in particular; libcurl looks at the name by itself.
         code = self._curl.getinfo(pycurl.SSL_VERIFYRESULT)
         code = 0 if code == 1 else code
+        now = self._clock.utcnow()
         fault = describe_fault(
-            code, certificate, host=self.transfer.request.host, now=self._now
+            code, certificate, host=self.transfer.request.host, now=now
         )
         if certificate is not None:
             certificate = replace(
                 certificate,
                 fault=fault,
-                fault_code=fault_code(code, certificate, self._now),
+                fault_code=fault_code(code, certificate, now),
             )
         return ProbeFailure(
             FailureKind.CERTIFICATE,
@@ -135,8 +136,11 @@ class Finish:
 
     def _certificate(self) -> Certificate | None:
         transfer = self.transfer
-        if not transfer.request.is_tls or not transfer.probe.wants_certificate:
+        if not transfer.wants_certificate:
             return None
+        if transfer.certificate is not None:
+            # Accepted once more; without a handshake there is none to speak of.
+            return transfer.certificate if transfer.is_established else None
         # As bytes: a hostile certificate's texts need not be UTF-8.
         chain = self._curl.getinfo_raw(pycurl.INFO_CERTINFO)
         return read_certificate(chain[0]) if chain else None

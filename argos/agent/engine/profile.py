@@ -121,7 +121,8 @@ def aim(curl: pycurl.Curl, transfer: Transfer, *, remaining: float) -> None:
     setopt(pycurl.HEADERFUNCTION, transfer.header.take_in)
     setopt(pycurl.PREREQFUNCTION, transfer.on_connected)
     if request.is_tls:
-        setopt(pycurl.OPT_CERTINFO, int(transfer.probe.wants_certificate))
+        is_due = transfer.wants_certificate and transfer.certificate is None
+        setopt(pycurl.OPT_CERTINFO, int(is_due))
 
 
 def _connect_to(transfer: Transfer) -> str:

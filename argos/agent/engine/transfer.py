@@ -7,6 +7,7 @@ import pycurl
 from argos.agent.engine.address import read_address
 from argos.agent.engine.header import HeaderBlock
 from argos.agent.engine.target import Target
+from argos.core.probe import Certificate
 
 _STOP = 0
 """What a libcurl callback returns to end its transfer: nothing was taken in."""
@@ -38,6 +39,7 @@ class Transfer:
         "_pieces_in_turn",
         "address",
         "addresses",
+        "certificate",
         "curl",
         "deadline_at",
         "dns_us",
@@ -72,6 +74,8 @@ class Transfer:
         self.addresses: list[str] = []
         """What is left to be tried."""
         self.address = ""
+        self.certificate: Certificate | None = None
+        """What the website showed lately; None: it is read in this attempt."""
         self.is_over = False
         """It has an outcome, or nobody waits for it any more."""
         self._intake = intake
@@ -83,6 +87,11 @@ class Transfer:
         """TCP and TLS stand; the request goes out."""
         self.is_body_cut = False
         self.is_memory_full = False
+
+    @property
+    def wants_certificate(self) -> bool:
+        """Whether its certificate is part of the outcome."""
+        return self.request.is_tls and self.probe.wants_certificate
 
     @property
     def body(self) -> bytes:

@@ -32,11 +32,15 @@ class CertificateShop:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # Weak keys and digests are what some of them are about.
         context.set_ciphers("ALL:@SECLEVEL=0")
+        self.exchange(context, name)
+        return context
+
+    def exchange(self, context: ssl.SSLContext, name: str) -> None:
+        """Have a server show the certificate of this name from now on."""
         path = self._folder / f"{name.replace(' ', '-')}.pem"
         if not path.exists():
             path.write_bytes(_RECIPES[name](self))
         context.load_cert_chain(path)
-        return context
 
     def issue(self, *names: str, **more) -> bytes:
         return self._authority.issue_cert(

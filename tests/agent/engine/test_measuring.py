@@ -11,7 +11,7 @@ import pytest
 
 from argos.core.probe import Probe, ProbeFailure, ProbeResponse, Timings
 from tests.agent.engine.outcomes import known
-from tests.agent.engine.servers import OK, answering, read_request
+from tests.agent.engine.servers import OK, answering, read_request, server_thread
 from tests.agent.engine.zoo import repeating, silent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -190,6 +190,51 @@ async def test_certificate_of_a_good_website_is_shown(engine, servers, shop):
     assert certificate.names[:2] == ("localhost", "127.0.0.1")
     assert certificate.fault is None
     assert certificate.fault_code == 0
+
+
+async def test_certificate_is_shown_each_time(engine, servers, shop):
+    port = servers.serve(answering(OK), tls=shop.context("good"))
+    url = f"https://localhost:{port}/"
+
+    first, second = [await engine.probe(Probe(url)) for _ in range(2)]
+
+    assert first.certificate is not None
+    assert second.certificate == first.certificate
+
+
+async def test_certificate_that_goes_bad_is_told_with_all_its_facts(
+    curl_engine, servers, shop
+):
+    context = shop.context("good")
+    url = f"https://localhost:{servers.serve(answering(OK), tls=context)}/"
+    good = await curl_engine.probe(Probe(url))
+    shop.exchange(context, "expired")
+
+    bad = await curl_engine.probe(Probe(url))
+    shop.exchange(context, "valid into 2050")
+    mended = await curl_engine.probe(Probe(url))
+
+    assert isinstance(good, ProbeResponse)
+    assert isinstance(bad, ProbeFailure)
+    assert bad.kind == "certificate"
+    assert bad.certificate is not None
+    assert "expired" in (bad.certificate.fault or "")
+    assert bad.certificate.not_after < shop.now
+    assert isinstance(mended, ProbeResponse)
+    assert mended.certificate is not None
+    assert mended.certificate.not_after.year == 2050
+
+
+async def test_no_certificate_is_shown_without_a_handshake(curl_engine, shop):
+    with server_thread() as thread:
+        port = thread.serve(answering(OK), tls=shop.context("good"))
+        await curl_engine.probe(Probe(f"https://localhost:{port}/"))
+
+    outcome = await curl_engine.probe(Probe(f"https://localhost:{port}/"))
+
+    assert isinstance(outcome, ProbeFailure)
+    assert outcome.kind == "connect"
+    assert outcome.certificate is None
 
 
 async def test_certificate_is_left_out_when_nobody_wants_it(engine, healthy_ports):

@@ -1,7 +1,5 @@
 """The caps of a transfer."""
 
-from datetime import UTC, datetime
-
 import pycurl
 import pytest
 
@@ -14,6 +12,7 @@ from argos.agent.engine.transfer import (
     Intake,
     Transfer,
 )
+from argos.clock import system_clock
 from argos.core.probe import FailureKind, Probe, ProbeFailure
 
 GO_ON, STOP = None, 0
@@ -91,7 +90,7 @@ def test_full_memory_is_our_own_trouble():
             curl,
             23,
             "",
-            now=datetime(2026, 1, 1, tzinfo=UTC),
+            clock=system_clock,
             timing_error_us=0,
         )
 
