@@ -9,6 +9,7 @@ ArgosError
 ├── UnreadableJSON        a text is not JSON, or too large or deep for us
 ├── DatabaseError         the database cannot be used
 │   ├── DatabaseUnreachable
+│   ├── TookTooLong       a page needs more time than pages may take
 │   └── WrongRevision
 ├── ServerError           what an agent meets when it talks to a server
 │   ├── ServerUnreachable
@@ -94,6 +95,10 @@ class DatabaseError(ArgosError):
 
 class DatabaseUnreachable(DatabaseError):
     """The database cannot be reached."""
+
+
+class TookTooLong(DatabaseError):
+    """This takes the database longer than a page may take; try again, or ask for less."""
 
 
 class WrongRevision(DatabaseError):

@@ -7,8 +7,10 @@ SQLite and PostgreSQL are served alike. What differs between them stands here, i
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
@@ -23,9 +25,10 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from argos.errors import DatabaseError, DatabaseUnreachable
+from argos.clock import system_clock
+from argos.errors import DatabaseError, DatabaseUnreachable, TookTooLong
 
-__all__ = ["Database", "Session", "database_url"]
+__all__ = ["Database", "Session", "ViewLimits", "database_url"]
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +36,12 @@ SQLITE_BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 4
 """How long to wait for a free connection: agents of 0.10.3 hang up after 5 seconds."""
+LOCK_TIMEOUT_MS = 4_000
+"""For the same reason no statement waits longer for a lock that somebody holds."""
 
 _WAL_ATTEMPTS = 50
 _WAL_PAUSE_S = 0.02
+
 _PRAGMAS = (
     # A result that was answered 201 must survive a power cut; costs a tenth.
     "PRAGMA synchronous=FULL",
@@ -46,6 +52,9 @@ _PRAGMAS = (
 )
 _BULK_CACHE = -131_072
 """128 MiB while a fleet is loaded: its indexes fill in no order."""
+_STEPS_BETWEEN_LOOKS = 100_000
+"""Of SQLite's machine, a few milliseconds: a look at the clock must cost nothing."""
+_QUERY_CANCELED = "57014"
 _BEGIN = "argos_begin"
 
 
@@ -68,27 +77,44 @@ def database_url(text: str) -> URL:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ViewLimits:
+    """How much pages may take, so that agents never wait for a report."""
+
+    connections: int = 6
+    """Of a pool of their own."""
+    seconds: float = 5.0
+    """For one statement on PostgreSQL, for a whole page on SQLite."""
+
+
 class Database:
-    """One engine, and the two ways to use it: `transaction` and `reading`."""
+    """One engine to write with, one to look with, and the ways to use them.
+
+    `transaction` and `reading` are for the server's work, `viewing` is for pages.
+    """
 
     def __init__(
-        self, url: str | URL, *, pool_size: int = 10, max_overflow: int = 20
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = 10,
+        max_overflow: int = 20,
+        view_limits: ViewLimits | None = None,
     ) -> None:
         self.url = database_url(url) if isinstance(url, str) else url
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = self._make_engine(pool_size, max_overflow)
+        # To SQLAlchemy 0 means without a limit, to the config: as it likes.
+        sizes = {"pool_size": pool_size, "max_overflow": max_overflow}
+        self.engine = self._make_engine({k: v for k, v in sizes.items() if v})
         self._writing = self.engine.execution_options(**{_BEGIN: "IMMEDIATE"})
+        self._viewing = self._make_viewing_engine(view_limits or ViewLimits())
         # SQLite has one writer: queueing here is fair, its own busy handler polls.
         self._write_turn: AbstractContextManager[Any] = (
-            threading.Lock() if self.is_sqlite else nullcontext()
+            _WriteTurn() if self.is_sqlite else nullcontext()
         )
 
-    def _make_engine(self, pool_size: int, max_overflow: int) -> Engine:
-        sizes: dict[str, int] = {"pool_timeout": POOL_TIMEOUT_S}
-        if pool_size:
-            sizes["pool_size"] = pool_size
-        if max_overflow:
-            sizes["max_overflow"] = max_overflow
+    def _make_engine(self, sizes: Mapping[str, int]) -> Engine:
+        sizes = {"pool_timeout": POOL_TIMEOUT_S, **sizes}
         if self.is_sqlite:
             arguments: dict[str, Any] = {"check_same_thread": False}
             if self.url.database in {None, "", ":memory:"}:
@@ -102,12 +128,20 @@ class Database:
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "options": "-c timezone=UTC"
-                " -c idle_in_transaction_session_timeout=60000",
+                " -c idle_in_transaction_session_timeout=60000"
+                f" -c lock_timeout={LOCK_TIMEOUT_MS}",
             },
             pool_pre_ping=True,
             **sizes,
         )
         event.listen(engine, "connect", _prepare_postgresql)
+        return engine
+
+    def _make_viewing_engine(self, limits: ViewLimits) -> Engine:
+        sizes = {"pool_size": limits.connections, "max_overflow": 0}
+        engine = self._make_engine(sizes)
+        limit = _limit_sqlite if self.is_sqlite else _limit_postgresql
+        event.listen(engine, "begin", partial(limit, seconds=limits.seconds))
         return engine
 
     @contextmanager
@@ -131,6 +165,15 @@ class Database:
             yield session
 
     @contextmanager
+    def viewing(self) -> Iterator[Session]:
+        """A session for a page: of a small pool, for a limited time, only to read."""
+        with (
+            self._translating_errors(),
+            Session(self._viewing, expire_on_commit=False, autoflush=False) as session,
+        ):
+            yield session
+
+    @contextmanager
     def bulk_transaction(self, prepare: Callable[[Session], None]) -> Iterator[Session]:
         """A transaction with the temporary tables that `prepare` fills.
 
@@ -149,6 +192,7 @@ class Database:
                 connection.execution_options(**{_BEGIN: "IMMEDIATE"})
             with self._write_turn, Session(connection) as session, session.begin():
                 if not self.is_sqlite:
+                    self.wait_for_locks(session.connection())
                     prepare(session)
                 yield session
 
@@ -160,7 +204,13 @@ class Database:
             self._write_turn,
             self._writing.begin() as connection,
         ):
+            self.wait_for_locks(connection)
             yield connection
+
+    def wait_for_locks(self, connection: Connection) -> None:
+        """Let a transaction wait for locks as long as it takes: it is not an agent's."""
+        if not self.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
@@ -168,8 +218,10 @@ class Database:
         try:
             yield
         except (OperationalError, InterfaceError) as err:
-            if getattr(err.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            if _sqlite_code(err) == sqlite3.SQLITE_ERROR:
                 raise  # a wrong statement, or no such table
+            if _sqlite_code(err) == sqlite3.SQLITE_INTERRUPT or _is_cancelled(err):
+                raise TookTooLong from err
             raise DatabaseUnreachable(
                 f"The database {self} does not answer: {_first_line(err)}"
             ) from err
@@ -205,9 +257,34 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self._viewing.dispose()
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
+
+
+class _WriteTurn:
+    """The turn to write, which others hold for a moment; or for long, when they load."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=POOL_TIMEOUT_S):
+            raise DatabaseUnreachable(
+                "The database is being written to for so long that others cannot wait."
+            )
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _sqlite_code(err: DBAPIError) -> int | None:
+    return getattr(err.orig, "sqlite_errorcode", None)
+
+
+def _is_cancelled(err: DBAPIError) -> bool:
+    return getattr(err.orig, "sqlstate", None) == _QUERY_CANCELED
 
 
 def _first_line(err: DBAPIError) -> str:
@@ -242,6 +319,22 @@ def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
     # As text, an array costs a regular expression for each of its values: six times
     # the whole statement's other costs for us, four times for the server.
     connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+def _limit_sqlite(connection: Connection, *, seconds: float) -> None:
+    """Interrupt what the transaction does when its time is over."""
+    end = system_clock.monotonic() + seconds
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(
+        lambda: system_clock.monotonic() > end, _STEPS_BETWEEN_LOOKS
+    )
+
+
+def _limit_postgresql(connection: Connection, *, seconds: float) -> None:
+    """End each statement that takes longer; set for the transaction, for poolers."""
+    connection.exec_driver_sql(
+        f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {seconds * 1000:.0f}"
+    )
 
 
 def _begin_sqlite(connection: Connection) -> None:

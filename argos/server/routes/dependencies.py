@@ -44,7 +44,7 @@ App = Annotated[AppState, Depends(get_app_state)]
 
 
 def _reading(app: App) -> Iterator[Session]:
-    with app.database.reading() as session:
+    with app.database.viewing() as session:
         yield session
 
 
@@ -57,6 +57,6 @@ def _config(app: App) -> Config:
 
 
 ReadSession = Annotated[Session, Depends(_reading, scope="function")]
-"""For routes that only read."""
+"""For routes that only read, within the time that pages may take."""
 Now = Annotated[datetime, Depends(_now)]
 AppConfig = Annotated[Config, Depends(_config)]

@@ -5,7 +5,7 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from argos.errors import DatabaseUnreachable
+from argos.errors import DatabaseUnreachable, TookTooLong
 from argos.server.routes.dependencies import get_app_state
 from argos.server.routes.pages.errors import is_api, show_error, wants_page
 from argos.server.routes.security import security_headers
@@ -18,6 +18,7 @@ RETRY_AFTER_S = 5
 def add_error_handlers(app: FastAPI) -> None:
     """Answer them: pages to browsers, JSON to programs."""
     app.add_exception_handler(DatabaseUnreachable, _answer_unreachable)
+    app.add_exception_handler(TookTooLong, _answer_slow)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -26,6 +27,12 @@ def _answer_unreachable(request: Request, err: Exception) -> Response:
     log.error("%s %s: %s", request.method, request.url.path, err)
     text = "The database cannot be reached; try again in a moment."
     return _answer(request, 503, text, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _answer_slow(request: Request, err: Exception) -> Response:
+    """503: what takes so long is given up, before it keeps others waiting."""
+    log.warning("%s %s was given up: %s", request.method, request.url.path, err)
+    return _answer(request, 503, str(err), {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _answer_unexpected(request: Request, err: Exception) -> Response:  # noqa: ARG001  # the web server logs it

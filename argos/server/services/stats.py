@@ -31,7 +31,7 @@ class Stats:
 
 
 def _count(database: Database) -> StatsAnswer:
-    with database.reading() as session:
+    with database.viewing() as session:
         tasks = queries.count_tasks(session)
         return StatsAnswer(
             upcoming_tasks_count=tasks.upcoming,
