@@ -27,6 +27,9 @@ MAX_AHEAD_S = 5
 MAX_REPORT_BYTES = 8 * 1024 * 1024
 MAX_CONTEXT_BYTES = 64 * 1024
 
+MAX_ELAPSED_US = 30 * 86_400 * 1_000_000
+"""How long ago an agent may have measured what it reports."""
+
 Method = Literal[
     "GET", "HEAD", "POST", "OPTIONS", "CONNECT", "TRACE", "PUT", "PATCH", "DELETE"
 ]
@@ -96,7 +99,7 @@ class AgentResult(BaseModel):
     """Ours: the fence of the lease under which the probe was made."""
     leased_at: datetime | None = None
     """Ours: as it came with the task."""
-    elapsed_us: Annotated[int, Field(ge=0, le=30 * 86_400 * 1_000_000)] | None = None
+    elapsed_us: Annotated[int, Field(ge=0, le=MAX_ELAPSED_US)] | None = None
     """Ours: from receiving the lease to the probe's end, by the agent's monotonic
     clock; `leased_at` + this is when the result was measured."""
     timings: PhaseTimings | None = None

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum
+from sqlalchemy import JSON, BigInteger, Boolean, DateTime, Dialect, Enum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -56,6 +56,36 @@ JsonDocument = JSON(none_as_null=True).with_variant(
     JSONB(none_as_null=True), "postgresql"
 )
 """A JSON object or list; Python's None is the database's NULL."""
+
+
+class Facts(TypeDecorator[dict[str, Any]]):
+    """A JSON object that takes no room where it is empty."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        kind = JSONB if dialect.name == "postgresql" else JSON
+        return dialect.type_descriptor(kind(none_as_null=True))
+
+    def process_bind_param(self, value: dict[str, Any] | None, _: Dialect) -> Any:
+        return value or None
+
+    def process_result_value(self, value: Any, _: Dialect) -> dict[str, Any]:
+        return value or {}
+
+
+class Flag(TypeDecorator[bool]):
+    """A truth that is mostly false, and takes no room then: NULL."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def process_bind_param(self, value: bool | None, _: Dialect) -> bool | None:
+        return value or None
+
+    def process_result_value(self, value: bool | None, _: Dialect) -> bool:
+        return bool(value)
 
 
 def text_enum(members: type[StrEnum], name: str) -> Enum:

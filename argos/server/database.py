@@ -316,9 +316,12 @@ def _enter_wal_mode(cursor: sqlite3.Cursor) -> None:
 def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
     from psycopg.types.array import ListBinaryDumper
 
+    from argos.server.arrays import register_arrays
+
     # As text, an array costs a regular expression for each of its values: six times
     # the whole statement's other costs for us, four times for the server.
     connection.adapters.register_dumper(list, ListBinaryDumper)
+    register_arrays(connection)
 
 
 def _limit_sqlite(connection: Connection, *, seconds: float) -> None:

@@ -17,6 +17,7 @@ REVISIONS = (
     "20261125_rollups",
     "20261125_probe_options",
     "20261125_second_opinion",
+    "20261125_slim_results",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

@@ -29,7 +29,7 @@ from argos.core.flapping import FRESH
 from argos.core.probe import IPVersion
 from argos.core.schedule import next_run as next_run_after
 from argos.core.severity import Severity, Status
-from argos.server.columns import JsonDocument, UtcDateTime, text_enum
+from argos.server.columns import Facts, Flag, JsonDocument, UtcDateTime, text_enum
 from argos.server.models.base import SEVERITY, STATUS, Base, BigId
 
 
@@ -348,16 +348,13 @@ class Result(Base):
     submitted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """When it was measured, by the server's clock: lease + the agent's elapsed time."""
     received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """NULL: at once, that is within ten seconds of the measurement."""
     status: Mapped[Status] = mapped_column(STATUS)
     severity: Mapped[Severity] = mapped_column(SEVERITY)
-    context: Mapped[dict[str, Any]] = mapped_column(JsonDocument, default=dict)
-    is_late: Mapped[bool] = mapped_column(
-        Boolean, default=False, server_default=false()
-    )
+    context: Mapped[dict[str, Any]] = mapped_column(Facts, nullable=True, default=dict)
+    is_late: Mapped[bool] = mapped_column(Flag, nullable=True)
     """Stored and counted, but came after its lease had gone to another run."""
-    in_maintenance: Mapped[bool] = mapped_column(
-        Boolean, default=False, server_default=false()
-    )
+    in_maintenance: Mapped[bool] = mapped_column(Flag, nullable=True)
     """Measured inside a maintenance window: counted as that and as nothing else."""
     dns_us: Mapped[int | None]
     connect_us: Mapped[int | None]

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from argos.server.arrays import pack_array
 from argos.server.columns import to_epoch_us
 
 
@@ -78,8 +79,12 @@ class RowSource:
         if is_sqlite(session):
             encode = lru_cache(maxsize=None)(to_epoch_us)  # moments repeat in a batch
             return {"rows": json.dumps(rows, default=encode)}
-        columns = zip(*rows, strict=True)
-        return dict(zip(self.columns, map(list, columns), strict=True))
+        return {
+            name: pack_array(kind, values)
+            for (name, kind), values in zip(
+                self.columns.items(), zip(*rows, strict=True), strict=True
+            )
+        }
 
     def write(
         self, session: Session, template: str, rows: Sequence[Sequence[Any]]

@@ -1,16 +1,18 @@
 """Results and the state that they move: what a batch of reports reads and writes."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, select, text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
-from argos.server.columns import UtcDateTime
 from argos.server.models import Schedule, Task
-from argos.server.queries.bulk import RowSource, id_in
+from argos.server.queries.bulk import RowSource, id_in, is_sqlite
+
+PROMPT = timedelta(seconds=10)
+"""A result that comes in within this time of its measurement came at once."""
 
 
 class TaskRow(NamedTuple):
@@ -121,12 +123,11 @@ class ScheduleMove(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What became of results that were to be stored."""
+    """What became of a result that was to be stored."""
 
-    ids: dict["ResultKey", int]
-    """By key, also of those that were there."""
-    new: Collection["ResultKey"]
-    """The keys of those that were not there."""
+    id: int
+    is_new: bool
+    """Whether it was not there already."""
 
 
 # The tables' own columns: those of the classes go through the object-relational
@@ -147,6 +148,7 @@ _NEW_RESULTS = RowSource({
     "in_maintenance": "boolean",
     **_TIMINGS,
 })
+_NUMBERED_RESULTS = RowSource({"id": "bigint", **_NEW_RESULTS.columns})
 _TASK_MOVES = RowSource({
     "id": "bigint",
     "severity": "severity",
@@ -174,14 +176,16 @@ _SCHEDULE_MOVES = RowSource({
 _RESULT_KEYS = RowSource({"task_id": "bigint", "submitted_at": "timestamptz"})
 
 _COLUMNS = ", ".join(NewResult._fields)
-# SQLite needs the WHERE to tell ON CONFLICT from a join's ON.
 _ADD_RESULTS = f"""
-INSERT INTO results ({_COLUMNS}) SELECT {_COLUMNS} FROM {{rows}} WHERE true
+INSERT INTO results ({_COLUMNS}) SELECT {_COLUMNS} FROM {{rows}}
 ON CONFLICT (task_id, submitted_at) DO NOTHING
-RETURNING id, task_id, submitted_at
+RETURNING task_id, id
+"""  # noqa: S608  # names of columns
+_ADD_RESULTS_SQLITE = f"""
+INSERT INTO results (id, {_COLUMNS}) SELECT id, {_COLUMNS} FROM {{rows}}
 """  # noqa: S608  # names of columns
 _FIND_RESULTS = """
-SELECT r.id, r.task_id, r.submitted_at FROM {rows}
+SELECT r.task_id, r.id FROM {rows}
 JOIN results r ON r.task_id = u.task_id AND r.submitted_at = u.submitted_at
 """
 _MOVE_TASKS = """
@@ -202,13 +206,6 @@ UPDATE schedule SET
   open_hour = u.open_hour, open_latencies = u.open_latencies
 FROM {rows} WHERE schedule.id = u.id
 """
-
-
-class ResultKey(NamedTuple):
-    """What tells a result from all others: the same measurement has the same key."""
-
-    task_id: int
-    submitted_at: datetime
 
 
 def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, TaskRow]:
@@ -233,18 +230,76 @@ def lock_schedules(session: Session, *, ids: Collection[int]) -> dict[int, Sched
     return {row[0]: ScheduleRow._make(row) for row in rows}
 
 
-def add_results(session: Session, *, results: Sequence[NewResult]) -> Stored:
-    """Store results, each once."""
-    found = _result_ids(session, _ADD_RESULTS, _NEW_RESULTS, results)
-    missing = {
-        key: None
-        for result in results
-        if (key := ResultKey(result.task_id, result.submitted_at)) not in found
+def add_results(session: Session, *, results: Sequence[NewResult]) -> list[Stored]:
+    """Store results, each once; one that is there already has its id as well."""
+    stored: dict[int, Stored] = {}
+    left = list(enumerate(results))
+    while left:
+        # By its task a result is known, as long as the task has no other beside it.
+        single: dict[int, tuple[int, NewResult]] = {}
+        for place, result in left:
+            single.setdefault(result.task_id, (place, result))
+        stored |= _add_single(session, dict(single.values()))
+        left = [(place, result) for place, result in left if place not in stored]
+    return [stored[place] for place in range(len(results))]
+
+
+def _add_single(
+    session: Session, results: Mapping[int, NewResult]
+) -> dict[int, Stored]:
+    rows = [_row(result) for result in results.values()]
+    if is_sqlite(session):
+        present = _find(session, results)
+        added = _add_to_sqlite(session, [row for row in rows if row[0] not in present])
+    else:
+        statement = text(_ADD_RESULTS.format(rows=_NEW_RESULTS.sql(session)))
+        added = _ids(session, statement, _NEW_RESULTS.parameters(session, rows))
+        present = {}
+        if len(added) < len(rows):
+            present = _find(session, results)
+    ids = present | added
+    return {
+        place: Stored(ids[result.task_id], result.task_id in added)
+        for place, result in results.items()
     }
-    if not missing:
-        return Stored(found, found.keys())
-    present = _result_ids(session, _FIND_RESULTS, _RESULT_KEYS, list(missing))
-    return Stored(found | present, found.keys())
+
+
+def _row(result: NewResult) -> tuple[Any, ...]:
+    """A result as it is stored: what goes without saying takes no room."""
+    received_at: datetime | None = result.received_at
+    if abs(result.received_at - result.submitted_at) <= PROMPT:
+        received_at = None
+    return (
+        *result[:3],
+        received_at,
+        result.status,
+        result.severity,
+        None if result.context == "{}" else result.context,
+        result.is_late or None,
+        result.in_maintenance or None,
+        *result[9:-1],
+        result.timing_error_us or None,
+    )
+
+
+def _add_to_sqlite(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[int, int]:
+    """Number the rows ourselves: nobody else writes meanwhile."""
+    last_id = session.scalar(text("SELECT max(id) FROM results")) or 0
+    numbered = [(id_, *row) for id_, row in enumerate(rows, last_id + 1)]
+    _NUMBERED_RESULTS.write(session, _ADD_RESULTS_SQLITE, numbered)
+    return {task_id: id_ for id_, task_id, *_ in numbered}
+
+
+def _find(session: Session, results: Mapping[int, NewResult]) -> dict[int, int]:
+    keys = [(result.task_id, result.submitted_at) for result in results.values()]
+    statement = text(_FIND_RESULTS.format(rows=_RESULT_KEYS.sql(session)))
+    return _ids(session, statement, _RESULT_KEYS.parameters(session, keys))
+
+
+def _ids(
+    session: Session, statement: TextClause, parameters: dict[str, Any]
+) -> dict[int, int]:
+    return {row[0]: row[1] for row in session.execute(statement, parameters)}
 
 
 def move_tasks(session: Session, *, moves: Sequence[TaskMove]) -> None:
@@ -255,15 +310,3 @@ def move_tasks(session: Session, *, moves: Sequence[TaskMove]) -> None:
 def move_schedules(session: Session, *, moves: Sequence[ScheduleMove]) -> None:
     """End the leases of finished runs, and plan the next ones."""
     _SCHEDULE_MOVES.write(session, _MOVE_SCHEDULES, moves)
-
-
-def _result_ids(
-    session: Session, template: str, source: RowSource, rows: Sequence[tuple[Any, ...]]
-) -> dict[ResultKey, int]:
-    if not rows:
-        return {}
-    statement = text(template.format(rows=source.sql(session))).columns(
-        id=BigInteger, task_id=BigInteger, submitted_at=UtcDateTime
-    )
-    found = session.execute(statement, source.parameters(session, rows))
-    return {ResultKey(task_id, moment): id_ for id_, task_id, moment in found}

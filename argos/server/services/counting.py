@@ -1,6 +1,6 @@
 """Count new results into the rollups, in the transaction that stores them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from argos.core.probe import is_time_trustworthy
@@ -10,9 +10,9 @@ from argos.server.database import Session
 from argos.server.queries import counting as queries
 from argos.server.queries.results import (
     NewResult,
-    ResultKey,
     ScheduleMove,
     ScheduleRow,
+    Stored,
     TaskMove,
     TaskRow,
 )
@@ -40,14 +40,11 @@ class Counting:
             for group in groups
         })
 
-    def count(self, results: Iterable[NewResult], new: Collection[ResultKey]) -> None:
-        """Count the results that were stored just now, each once."""
-        left = set(new)
-        for result in results:
-            key = ResultKey(result.task_id, result.submitted_at)
-            if key not in left:
+    def count(self, results: Sequence[NewResult], stored: Sequence[Stored]) -> None:
+        """Count the results that are new."""
+        for result, outcome in zip(results, stored, strict=True):
+            if not outcome.is_new:
                 continue
-            left.remove(key)
             hour = hour_of(result.submitted_at)
             kind = Kind.of(result.severity, in_maintenance=result.in_maintenance)
             self._by_task.count(result.task_id, hour, kind)

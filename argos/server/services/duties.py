@@ -164,7 +164,7 @@ def show_stalls(work: Work) -> None:
             for id_ in ids
         ]
         counting = Counting()
-        counting.count(rows, results.add_results(session, results=rows).new)
+        counting.count(rows, results.add_results(session, results=rows))
         counting.write_closed(session)
         queries.mark_unmeasured(session, ids=ids, now=work.now)
     if ids:

@@ -23,7 +23,6 @@ from argos.server.queries import results as queries
 from argos.server.queries.counting import add_gaps
 from argos.server.queries.results import (
     NewResult,
-    ResultKey,
     ScheduleRow,
     TaskMove,
     TaskRow,
@@ -37,7 +36,7 @@ from argos.server.queries.states import (
 from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.counting import Counting
 from argos.server.services.publish import Change, publish
-from argos.server.services.report import ReadItem, read_items
+from argos.server.services.report import ReadItem, ReadResult, read_items
 from argos.server.services.run import Run, is_in_trouble
 from argos.server.services.second_opinion import Question, Witnesses
 
@@ -103,7 +102,7 @@ class Batch:
     _states: list[StateMove] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _runs: dict[int, Run] = field(default_factory=dict)
-    _ids: dict[ResultKey, int] = field(default_factory=dict)
+    _ids: list[int] = field(default_factory=list)
     _witnesses: Witnesses | None = None
     _is_suspect: bool = False
 
@@ -121,14 +120,14 @@ class Batch:
             except _Refused as refusal:
                 self._refuse(item, str(refusal))
         stored = queries.add_results(session, results=self._results)
-        self._ids = stored.ids
+        self._ids = [result.id for result in stored]
         counting = Counting(
             self._moves,
             [run.end() for run in self._runs.values()],
             self._tasks,
             self._schedules,
         )
-        counting.count(self._results, stored.new)
+        counting.count(self._results, stored)
         queries.move_tasks(session, moves=counting.task_moves())
         move_states(session, moves=self._states)
         queries.move_schedules(session, moves=counting.schedule_moves())
@@ -139,10 +138,7 @@ class Batch:
 
     def result_ids(self) -> list[int]:
         """The ids of the stored results, in the order of the items."""
-        return [
-            self._ids[ResultKey(result.task_id, result.submitted_at)]
-            for result in self._results
-        ]
+        return self._ids
 
     def _load(self, session: Session, task_ids: Iterable[int]) -> None:
         self._tasks = queries.lock_tasks(session, ids=sorted(task_ids))
@@ -181,7 +177,8 @@ class Batch:
                 severity=severity,
                 context=context,
                 is_late=not moves_state,
-                **(vars(item.result.timings) if item.result.timings else {}),
+                in_maintenance=False,
+                **item.timings,
             )
         )
         if moves_state:
@@ -189,7 +186,7 @@ class Batch:
             self._move(item, task, schedule)
 
     def _measured_at(
-        self, result: AgentResult, schedule: ScheduleRow | None
+        self, result: AgentResult | ReadResult, schedule: ScheduleRow | None
     ) -> datetime:
         if result.leased_at is None or result.elapsed_us is None:
             return self.now
@@ -266,7 +263,7 @@ class Batch:
             )
         return False
 
-    def _is_fresh(self, result: AgentResult) -> bool:
+    def _is_fresh(self, result: AgentResult | ReadResult) -> bool:
         if result.leased_at is None or result.elapsed_us is None:
             return True
         age = self.now - result.leased_at - timedelta(microseconds=result.elapsed_us)
@@ -279,7 +276,11 @@ class Batch:
 
 
 def _moves_state(
-    result: AgentResult, task: TaskRow, schedule: ScheduleRow | None, *, agent: str
+    result: AgentResult | ReadResult,
+    task: TaskRow,
+    schedule: ScheduleRow | None,
+    *,
+    agent: str,
 ) -> bool:
     """Whether a result is of its task group's newest lease, for the first time.
 

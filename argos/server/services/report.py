@@ -1,16 +1,29 @@
-"""Read what an agent posts, item by item: whatever it is, nothing of it breaks us."""
+"""Read what an agent posts, item by item: whatever it is, nothing of it breaks us.
+
+A report as agents write it is read in one pass, which leaves the contexts as they came.
+Only where that pass finds fault are the items read one by one, to tell which is bad.
+"""
 
 import json
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any
 
+import msgspec
 from pydantic import TypeAdapter, ValidationError
 
+from argos.core.severity import Status
 from argos.core.text import cut, visible
-from argos.protocol import MAX_CONTEXT_BYTES, AgentResult, Refusal
+from argos.protocol import (
+    MAX_CONTEXT_BYTES,
+    MAX_ELAPSED_US,
+    AgentResult,
+    Refusal,
+)
 
 MAX_DEPTH = 32
 """How deep lists and mappings of a context may nest."""
@@ -31,24 +44,79 @@ _encoder = json.JSONEncoder(allow_nan=False)
 _adapter = TypeAdapter(AgentResult)
 
 
+# What would be changed before it is stored, or might be.
+_UNUSUAL = re.compile(rb"""[^\x20-\x7e]|\\[^"\\/nt]|[0-9]{16}|[0-9][eE]""")
+
+Microseconds = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+class ReadTimings(msgspec.Struct, gc=False, frozen=True):
+    """`protocol.PhaseTimings`, as the quick pass reads it."""
+
+    dns_us: Microseconds | None = None
+    connect_us: Microseconds | None = None
+    tls_us: Microseconds | None = None
+    first_byte_us: Microseconds | None = None
+    transfer_us: Microseconds | None = None
+    total_us: Microseconds | None = None
+    timing_error_us: Microseconds = 0
+
+
+class ReadResult(msgspec.Struct, gc=False, frozen=True):
+    """`protocol.AgentResult`, likewise: only what it would accept, too."""
+
+    task_id: int
+    status: Status
+    context: msgspec.Raw
+    lease_no: int | None = None
+    leased_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    elapsed_us: Annotated[int, msgspec.Meta(ge=0, le=MAX_ELAPSED_US)] | None = None
+    timings: ReadTimings | None = None
+
+
+_decoder = msgspec.json.Decoder(list[ReadResult])
+
+
 class ReportError(ValueError):
     """The report as a whole cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class ReadItem:
     """One item of a report that can be used."""
 
     index: int
-    result: AgentResult
+    result: AgentResult | ReadResult
     context: str
     """JSON text, visible and bounded."""
-    facts: dict[str, Any]
-    """What the text says."""
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What the text says."""
+        facts: dict[str, Any] = json.loads(self.context)
+        return facts
+
+    @property
+    def timings(self) -> dict[str, int | None]:
+        """How long each phase took, by name."""
+        timings = self.result.timings
+        if timings is None:
+            return {}
+        if isinstance(timings, ReadTimings):
+            return msgspec.structs.asdict(timings)
+        return vars(timings)
 
 
-def parse_report(body: bytes) -> list[object]:
-    """The items of a report, unread; raises ReportError when it is no JSON list."""
+def parse_report(body: bytes) -> Sequence[object]:
+    """The items of a report; raises ReportError when it is no JSON list."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _parse_slowly(body)
+
+
+def _parse_slowly(body: bytes) -> list[object]:
+    """The items, unread: any of them may be bad."""
     try:
         try:
             items = json.loads(body)
@@ -86,13 +154,38 @@ def read_items(
 
 
 def _read_item(index: int, item: object) -> ReadItem:
+    if isinstance(item, ReadResult):
+        return _take_read(index, item)
     result = _adapter.validate_python(item)
     if not 0 < result.task_id <= MAX_ID:
         raise ValueError("There is no such task.")
     if result.leased_at is not None and result.leased_at.tzinfo is None:
         raise ValueError("leased_at: it has no time zone.")
-    facts, text = tidy_context(result.context)
-    return ReadItem(index, result, text, facts)
+    _, text = tidy_context(result.context)
+    return ReadItem(index, result, text)
+
+
+def _take_read(index: int, result: ReadResult) -> ReadItem:
+    if not 0 < result.task_id <= MAX_ID:
+        raise ValueError("There is no such task.")
+    raw = bytes(result.context)
+    if _is_plain(raw):
+        return ReadItem(index, result, raw.decode("ascii"))
+    context = json.loads(raw, parse_int=_parse_int)
+    if not isinstance(context, dict):
+        raise ValueError("context: Input should be a valid dictionary")  # noqa: TRY004  # an answer, as of all bad items
+    _, text = tidy_context(context)
+    return ReadItem(index, result, text)
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether an object can be stored as it came."""
+    return raw == b"{}" or (
+        raw[:1] == b"{"
+        and len(raw) <= MAX_CONTEXT_BYTES
+        and _UNUSUAL.search(raw) is None
+        and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
+    )
 
 
 def tidy_context(context: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -165,6 +258,8 @@ def _as_text(value: Any) -> str:
 
 
 def _task_id(item: object) -> int | None:
+    if isinstance(item, ReadResult):
+        return item.task_id if 0 < item.task_id <= MAX_ID else None
     value = item.get("task_id") if isinstance(item, dict) else None
     if isinstance(value, int) and 0 < value <= MAX_ID:
         return value

@@ -4,11 +4,13 @@ import json
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
-from argos.protocol import MAX_CONTEXT_BYTES
+from argos.protocol import MAX_CONTEXT_BYTES, PhaseTimings
 from argos.server.services.report import (
     MAX_DEPTH,
+    ReadResult,
     ReportError,
     parse_report,
     read_items,
@@ -142,3 +144,81 @@ def test_numbers_that_are_none_become_texts():
     facts, _ = tidy_context({"a": math.nan, "b": [math.inf], "c": 1.5})
 
     assert facts == {"a": "nan", "b": ["inf"], "c": 1.5}
+
+
+# -- the quick pass
+
+
+LIKELY = st.fixed_dictionaries(
+    {
+        "task_id": st.integers(-1, 2**64),
+        "status": st.sampled_from(["success", "failure", "error", "on-check", "?"]),
+        "context": st.dictionaries(
+            st.text(), st.text() | st.integers() | st.floats(allow_nan=False)
+        ),
+    },
+    optional={
+        "lease_no": st.none() | st.integers(),
+        "leased_at": st.sampled_from([
+            "2026-03-14T12:00:00.123456+00:00",
+            "2026-03-14T12:00:00Z",
+            "2026-03-14T12:00:00",
+            None,
+        ]),
+        "elapsed_us": st.integers(-1, 10**13),
+        "timings": st.none()
+        | st.fixed_dictionaries(
+            {}, optional={"total_us": st.integers(-1, 2**31), "dns_us": st.none()}
+        ),
+        "more": st.text(),
+    },
+)
+
+
+@given(st.lists(LIKELY, max_size=3), st.booleans())
+def test_the_quick_pass_reads_what_a_close_look_reads(items, ascii_only):
+    body = json.dumps(items, ensure_ascii=ascii_only).encode("utf-8", "replace")
+    quick = parse_report(body)
+
+    read, refused = read_items(quick)
+    closely, closely_refused = read_items(json.loads(body))
+
+    assert [(no.index, no.task_id) for no in refused] == [
+        (no.index, no.task_id) for no in closely_refused
+    ]
+    for one, other in zip(read, closely, strict=True):
+        assert (one.index, one.facts) == (other.index, other.facts)
+        for name in ("task_id", "status", "lease_no", "leased_at", "elapsed_us"):
+            assert getattr(one.result, name) == getattr(other.result, name)
+        for name in PhaseTimings.model_fields if one.result.timings else ():
+            assert getattr(one.result.timings, name) == getattr(
+                other.result.timings, name
+            )
+        assert bool(one.result.timings) == bool(other.result.timings)
+
+
+def test_a_report_of_our_agents_is_read_by_the_quick_pass():
+    item = {
+        "task_id": 1, "status": "success", "context": {"reason": "a \"quoted\" text"},
+        "lease_no": 2, "leased_at": "2026-03-14T12:00:00.123456+00:00",
+        "elapsed_us": 3, "timings": {"total_us": 4},
+    }  # fmt: skip
+
+    (parsed,) = parse_report(json.dumps([item]).encode())
+
+    assert isinstance(parsed, ReadResult)
+
+
+@pytest.mark.parametrize(
+    "context",
+    ['{"a": "\\u0000"}', '{"a": 1e999}', '{"a": "\u00e9"}', f'{{"a": {"9" * 5000}}}',
+     '{"a": [' + "[" * 40 + "]" * 40 + "]}", "[]", "null", '{"a": "\u202e"}'],
+)  # fmt: skip
+def test_a_context_that_needs_care_gets_it(context):
+    body = f'[{{"task_id": 1, "status": "success", "context": {context}}}]'.encode()
+
+    read, refused = read_items(parse_report(body))
+
+    assert len(read) + len(refused) == 1
+    for item in read:
+        assert item.context == tidy_context(json.loads(context))[1]

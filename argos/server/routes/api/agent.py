@@ -145,12 +145,18 @@ async def lease_tasks(
     )
 
 
-@router.post("/results", status_code=201)
-async def post_results(request: Request, app: App, agent: Agent) -> ReportAnswer:
+@router.post("/results", status_code=201, response_model=ReportAnswer)
+async def post_results(request: Request, app: App, agent: Agent) -> Response:
     """Take results over; each item on its own, refused ones with the reason."""
     body = await _read_body(request)
     await _in_thread(app, partial(_see, app, Sighting(agent.name, agent.address)))
-    return await _in_thread(app, partial(_ingest, app, agent, body))
+    answer = await _in_thread(app, partial(_ingest, app, agent, body))
+    return Response(
+        answer.model_dump_json(),
+        status_code=201,
+        media_type="application/json",
+        headers={PROTOCOL_HEADER: PROTOCOL},
+    )
 
 
 @router.post("/tasks/release")
