@@ -16,10 +16,10 @@ from functools import partial
 from argos.agent.backoff import Backoff
 from argos.agent.client import LeaseAnswer, LeaseRequest, Server
 from argos.agent.engine.interface import ProbeEngine
+from argos.agent.judging import describe_error
 from argos.agent.probing import (
     ProbeGroup,
     choose_outcome,
-    describe_error,
     is_quick,
     judge_group,
     plan_probes,

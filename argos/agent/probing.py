@@ -11,12 +11,19 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
+from argos.agent.judging import describe_error, judge
 from argos.checks import get_registered_check
 from argos.checks.base import Verdict
 from argos.core.options import NO_OPTIONS, ProbeOptions, read_options
-from argos.core.probe import FailureKind, IPVersion, Outcome, Probe, ProbeFailure
+from argos.core.probe import (
+    FailureKind,
+    IPVersion,
+    Outcome,
+    Probe,
+    ProbeFailure,
+    ProbeResponse,
+)
 from argos.core.schedule import LEASE_MARGIN
-from argos.core.severity import Status
 from argos.protocol import Method, Task
 
 LEGACY_TIMEOUT = timedelta(seconds=50)
@@ -69,6 +76,8 @@ def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
         else:
             probes[key] = probe
             members[key] = [task]
+        if get_registered_check(task.check).wants_handshake:
+            probes[key] = _listening(*_request_of(task))
     groups = [ProbeGroup(probe, tuple(members[key])) for key, probe in probes.items()]
     return ProbePlan(groups, hopeless)
 
@@ -79,14 +88,18 @@ def make_probe(task: Task) -> Probe:
     For the same request it is the same object: so tasks are sorted, and so a worker
     knows what it was told before.
     """
-    return _probe_of_check(
-        task.check,
+    return _probe_of_check(task.check, *_request_of(task))
+
+
+def _request_of(task: Task) -> tuple[Any, ...]:
+    return (
         task.url,
         task.method,
         task.ip_version,
         task.request_data,
         task.timeout_s,
-        NO_OPTIONS if task.options is None else read_options(task.options),
+        # Not NO_OPTIONS, whose hash takes as long as all the others.
+        None if task.options is None else read_options(task.options),
     )
 
 
@@ -96,13 +109,18 @@ def _probe_of_check(check: str, *wanted: Any) -> Probe:
 
 
 @lru_cache(maxsize=KNOWN_PROBES)
+def _listening(*wanted: Any) -> Probe:
+    return replace(_probe_of_task(*wanted), wants_handshake=True)
+
+
+@lru_cache(maxsize=KNOWN_PROBES)
 def _probe_of_task(
     url: str,
     method: Method,
     ip_version: IPVersion,
     request_data: str | None,
     timeout_s: float | None,
-    options: ProbeOptions,
+    options: ProbeOptions | None,
 ) -> Probe:
     headers, body = parse_request_data(request_data)
     return Probe(
@@ -113,7 +131,7 @@ def _probe_of_task(
         body=body,
         timeout=_timeout(timeout_s),
         wants_certificate=url[:6].lower() == "https:",
-        options=options,
+        options=NO_OPTIONS if options is None else options,
     )
 
 
@@ -208,15 +226,7 @@ def judge_group(
     group: ProbeGroup, outcome: Outcome, *, now: datetime
 ) -> list[tuple[Task, Verdict]]:
     """Each task's verdict; one that cannot be judged is an error of its own."""
-    return [(task, _judge(task, outcome, now=now)) for task in group.tasks]
-
-
-def _judge(task: Task, outcome: Outcome, *, now: datetime) -> Verdict:
-    try:
-        check = get_registered_check(task.check)
-        return check.evaluate(outcome, task.expected, now=now)
-    except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
-        return describe_error(err)
+    return [(task, judge(task, outcome, now=now)) for task in group.tasks]
 
 
 def is_quick(group: ProbeGroup, outcome: Outcome) -> bool:
@@ -224,20 +234,10 @@ def is_quick(group: ProbeGroup, outcome: Outcome) -> bool:
 
     Users' patterns may run until their time limit, and long bodies take milliseconds.
     """
-    if isinstance(outcome, ProbeFailure):
-        return True
-    if len(outcome.body) > _QUICK_BODY_BYTES:
+    outcomes = (outcome, *outcome.details.by_address)
+    size = sum(len(o.body) for o in outcomes if isinstance(o, ProbeResponse))
+    if size > _QUICK_BODY_BYTES:
         return False
+    if isinstance(outcome, ProbeFailure) and not outcome.details.by_address:
+        return True
     return not any(task.check.endswith(_PATTERN_CHECKS) for task in group.tasks)
-
-
-def describe_error(err: BaseException) -> Verdict:
-    """The verdict of a task that could not be done, in the words of 0.10.3."""
-    return Verdict(
-        Status.ERROR,
-        {
-            "error_message": str(err) or type(err).__name__,
-            "error_type": type(err).__name__,
-            "error_details": "",
-        },
-    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from argos.agent.probing import describe_error
+from argos.agent.judging import describe_error
 from argos.checks.base import Verdict
 from argos.core.probe import Timings
 from argos.core.severity import Status

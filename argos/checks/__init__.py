@@ -24,6 +24,8 @@ from argos.checks.json_body import (
 )
 from argos.checks.certificate import SSLCertificateExpiration
 from argos.checks.response_time import ResponseTime
+from argos.checks.http_version import HTTPVersionIs
+from argos.checks.tls import SSLCertificateValid, SSLMinVersion
 
 # isort: on
 
@@ -44,8 +46,11 @@ __all__ = [
     "HTTPStatus",
     "HTTPStatusIn",
     "HTTPToHTTPS",
+    "HTTPVersionIs",
     "ResponseTime",
     "SSLCertificateExpiration",
+    "SSLCertificateValid",
+    "SSLMinVersion",
     "Thresholds",
     "Verdict",
     "get_registered_check",

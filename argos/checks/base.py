@@ -69,6 +69,8 @@ class BaseCheck:
     """Known to agents of 0.10.3; others get it only when they announce it."""
     unwanted_options: ClassVar[frozenset[str]] = frozenset()
     """Probe options of the config that its probe must not have."""
+    wants_handshake: ClassVar[bool] = False
+    """Has it use for the version of TLS, its cipher, and handshakes that break off?"""
     shows_expected: ClassVar[bool] = False
     """Are the facts of an answer to begin with the `expected` text?"""
 
@@ -124,6 +126,11 @@ class BaseCheck:
         if isinstance(outcome, ProbeFailure):
             return judge_failure(outcome)
         return cls.judge(outcome, wanted)
+
+    @classmethod
+    def badness(cls, facts: Facts) -> float:  # a subclass may look
+        """Which of two verdicts of the same status is worse; the greater one."""
+        return 0.0
 
     @classmethod
     def judge(cls, response: ProbeResponse, wanted: Any) -> Verdict:

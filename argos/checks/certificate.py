@@ -54,6 +54,10 @@ class SSLCertificateExpiration(BaseCheck):
         return _judge(certificate, fault, now)
 
     @classmethod
+    def badness(cls, facts: Facts) -> float:
+        return -float(_whole_days(facts) or 0)
+
+    @classmethod
     def finalize(
         cls,
         status: Status,

@@ -111,6 +111,10 @@ class ResponseTime(BaseCheck):
         return Verdict(Status.ON_CHECK, facts)
 
     @classmethod
+    def badness(cls, facts: Facts) -> float:
+        return _number(facts.get("elapsed_ms")) or 0.0
+
+    @classmethod
     def finalize(
         cls,
         status: Status,

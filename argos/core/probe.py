@@ -49,6 +49,8 @@ class Probe:
     max_body_bytes: int = MAX_BODY_BYTES
     """Decoded bytes; a longer body is cut and marked."""
     wants_certificate: bool = True
+    wants_handshake: bool = False
+    """Version and cipher of TLS, and the certificate of a handshake that breaks off."""
     options: ProbeOptions = NO_OPTIONS
 
 
@@ -73,6 +75,17 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainCertificate:
+    """What a certificate above the leaf says of itself."""
+
+    not_after: datetime
+    subject: str
+    issuer: str
+    key: str = ""
+    """Kind and size, such as "RSA 2048" or "EC P-256"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """What a server's leaf certificate says of itself, in one handshake."""
 
@@ -86,6 +99,23 @@ class Certificate:
     """Why it was not accepted (expired, wrong host, untrusted …); None: accepted."""
     fault_code: int = 0
     """OpenSSL's verification code; 0 when accepted or when only the name differs."""
+    is_verified: bool = True
+    """Whether the handshake came so far that it was accepted, or not."""
+    key: str = ""
+    """Kind and size, such as "RSA 2048" or "EC P-256"."""
+    signature: str = ""
+    """The algorithm by which its issuer signed it."""
+    chain: tuple[ChainCertificate, ...] = ()
+    """The others that the server sent, and the root where it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a website and we agreed upon."""
+
+    protocol: str
+    """Such as "TLSv1.3"."""
+    cipher: str
 
 
 class FailureKind(StrEnum):
@@ -105,10 +135,28 @@ class FailureKind(StrEnum):
     """What came was not HTTP, or broke off."""
     TOO_LARGE = "too-large"
     """Headers or body passed a cap before the answer could be used."""
+    REDIRECT = "redirect"
+    """Redirects led in a circle, on and on, or where we do not go."""
     REFUSED = "refused"
     """Our own rules forbid this target: scheme, address or port."""
     INTERNAL = "internal"
     """Our own trouble; says nothing of the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What most probes have nothing to say of."""
+
+    addresses: tuple[str, ...] = ()
+    """Those of the name, where it has several."""
+    hops: tuple[str, ...] = ()
+    """The URLs to which redirects led; the last one answered, or did not."""
+    handshake: Handshake | None = None
+    by_address: "tuple[Outcome, ...]" = ()
+    """Where every address was probed: what came of each."""
+
+
+NO_DETAILS = Details()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +174,7 @@ class ProbeResponse:
     remote_address: str | None = None
     http_version: str | None = None
     """"1.0", "1.1", "2" or "3"."""
+    details: Details = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +188,7 @@ class ProbeFailure:
     certificate: Certificate | None = None
     """There even when the handshake failed because of it."""
     remote_address: str | None = None
+    details: Details = NO_DETAILS
 
 
 Outcome = ProbeResponse | ProbeFailure

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from argos.agent.judging import describe_error
 from argos.agent.probing import (
     choose_outcome,
-    describe_error,
     is_quick,
     judge_group,
     parse_request_data,
@@ -334,3 +334,19 @@ def test_the_second_look_counts_unless_it_times_out_too() -> None:
     assert choose_outcome(first, answer) is answer
     assert choose_outcome(first, refused) is refused
     assert choose_outcome(first, timed_out(10, 0)) is first
+
+
+def test_a_check_of_the_handshake_has_the_whole_group_listened_to():
+    url = "https://shop.example/"
+    checks = ["status-is", "ssl-min-version", "ssl-certificate-valid", "response-time"]
+    tasks = [
+        make_task(id=n, url=url, check=name, group_id=1, lease_no=1)
+        for n, name in enumerate(checks)
+    ]
+
+    (group,) = plan_probes(tasks).groups
+
+    assert len(group.tasks) == 4
+    assert group.probe.wants_handshake
+    assert plan_probes(tasks).groups[0].probe is group.probe
+    assert not plan_probes(tasks[:1]).groups[0].probe.wants_handshake

@@ -30,6 +30,7 @@ from tests.checks.outcomes import (
     make_timings,
 )
 
+OWN = ["response-time", "http-version", "ssl-certificate-valid", "ssl-min-version"]
 LEGACY_ORDER = [
     "status-is",
     "status-in",
@@ -50,7 +51,7 @@ SERVER_JUDGES = {"ssl-certificate-expiration", "response-time"}
 
 
 def test_the_checks_of_0_10_3_come_first_and_in_its_order():
-    assert [*get_registered_checks()] == [*LEGACY_ORDER, "response-time"]
+    assert [*get_registered_checks()] == [*LEGACY_ORDER, *OWN]
     assert [
         name for name, check in get_registered_checks().items() if check.is_legacy
     ] == LEGACY_ORDER
@@ -276,7 +277,7 @@ def test_a_probe_is_left_as_it_is():
             assert check.prepare_probe(probe) is probe
 
 
-@pytest.mark.parametrize("name", [*LEGACY_ORDER, "response-time"])
+@pytest.mark.parametrize("name", [*LEGACY_ORDER, *OWN])
 def test_an_error_is_unknown(name):
     check = get_registered_check(name)
 

@@ -64,7 +64,7 @@ channels-is-a-list 4:13: `channels` must be a mapping (lines with `key: value`).
 check-is-a-text 7:13: An entry of `checks` must be a check with its value, such as `status-is: 200`.
 check-is-empty 7:13: An entry of `checks` must be a check with its value, such as `status-is: 200`.
 check-mistyped 7:13: There is no check 'staus-is'; did you mean `status-is`?
-check-of-a-number 7:13: There is no check '5'; the checks are `status-is`, `status-in`, `http-to-https`, `headers-contain`, `headers-have`, `headers-like`, `body-contains`, `body-like`, `json-contains`, `json-has`, `json-like`, `json-is`, `ssl-certificate-expiration`, `response-time`.
+check-of-a-number 7:13: There is no check '5'; the checks are `status-is`, `status-in`, `http-to-https`, `headers-contain`, `headers-have`, `headers-like`, `body-contains`, `body-like`, `json-contains`, `json-has`, `json-like`, `json-is`, `ssl-certificate-expiration`, `response-time`, `http-version`, `ssl-certificate-valid`, `ssl-min-version`.
 check-regular-expression 7:24: This is not a regular expression as Python knows them: missing ), unterminated subpattern at position 0.
 check-unknown 7:13: There is no check 'status'; did you mean `status-is`?
 check-value-broken 7:24: The file nowhere.yaml cannot be read: No such file or directory.

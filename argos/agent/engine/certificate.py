@@ -4,10 +4,20 @@ libcurl gives the whole chain, as text fields, even when the handshake failed be
 it; so one handshake is enough for both the answer and the inspection.
 """
 
-from collections.abc import Iterator
+import binascii
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
-from argos.core.probe import Certificate
+from argos.agent.engine.der import (
+    MAX_CERTIFICATES,
+    DerError,
+    RawFields,
+    read_fields,
+    read_key,
+)
+from argos.core.probe import Certificate, ChainCertificate
 from argos.core.text import cut, visible
 
 MAX_NAMES = 100
@@ -41,8 +51,39 @@ _FAULTS = {
     68: "signed with too weak a digest",
 }
 
-RawFields = list[tuple[bytes, bytes]]
-"""One certificate of libcurl's list, names and values as they came."""
+
+def read_chain(chain: Sequence[RawFields]) -> Certificate | None:
+    """The facts of a leaf and of those above it; None when its dates make no sense."""
+    leaf = read_certificate(chain[0]) if chain else None
+    if leaf is None or len(chain) == 1:
+        return leaf
+    links = [read_link(tuple(fields)) for fields in chain[1:MAX_CERTIFICATES]]
+    return replace(leaf, chain=tuple(link for link in links if link is not None))
+
+
+@lru_cache(maxsize=512)
+def read_link(fields: tuple[tuple[bytes, bytes], ...]) -> ChainCertificate | None:
+    """The facts of a certificate above the leaf; thousands of websites share a few."""
+    certificate = read_certificate(list(fields))
+    if certificate is None:
+        return None
+    return ChainCertificate(
+        not_after=certificate.not_after,
+        subject=certificate.subject,
+        issuer=certificate.issuer,
+        key=certificate.key,
+    )
+
+
+def read_tapped(ders: Sequence[bytes]) -> Certificate | None:
+    """The same of what was overheard: nobody has verified it."""
+    try:
+        leaf = read_chain([
+            [*read_fields(der), (b"Key", read_key(der).encode())] for der in ders
+        ])
+    except DerError:
+        return None
+    return leaf and replace(leaf, is_verified=False)
 
 
 def read_certificate(fields: RawFields) -> Certificate | None:
@@ -58,7 +99,21 @@ def read_certificate(fields: RawFields) -> Certificate | None:
         subject=_text(values.get(b"subject", b"")),
         issuer=_text(values.get(b"issuer", b"")),
         names=tuple(_names(values.get(b"x509v3 subject alternative name", b""))),
+        key=_key(values),
+        signature=_text(values.get(b"signature algorithm", b"")),
     )
+
+
+def _key(values: dict[bytes, bytes]) -> str:
+    """Kind and size of the key; libcurl does not tell the size of all kinds."""
+    if b"key" in values:
+        return _text(values[b"key"])
+    lines = values.get(b"cert", b"").split(b"\n")
+    try:
+        # Between the lines that begin and end it.
+        return read_key(binascii.a2b_base64(b"".join(lines[1:-2])))
+    except binascii.Error:
+        return ""
 
 
 def describe_fault(

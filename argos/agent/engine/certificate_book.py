@@ -7,6 +7,7 @@ that it is still accepted, each handshake proves.
 
 from argos.agent.engine.transfer import Transfer
 from argos.clock import Clock
+from argos.core.options import NO_OPTIONS
 from argos.core.probe import Certificate, Outcome, ProbeFailure
 
 MAX_AGE = 300.0
@@ -25,6 +26,8 @@ class CertificateBook:
 
     def find(self, transfer: Transfer) -> Certificate | None:
         """The certificate that this website showed lately; None: read it."""
+        if not _is_usual(transfer):
+            return None
         key = _key(transfer)
         entry = self._entries.get(key)
         if entry is None:
@@ -39,6 +42,8 @@ class CertificateBook:
         """Learn from an outcome: a new certificate, or that something has changed."""
         if isinstance(outcome, ProbeFailure):
             self.forget(transfer)
+        elif not _is_usual(transfer):
+            return
         elif transfer.certificate is None and outcome.certificate is not None:
             if len(self._entries) >= MAX_ENTRIES:
                 self._entries.clear()
@@ -48,6 +53,11 @@ class CertificateBook:
     def forget(self, transfer: Transfer) -> None:
         """Have the certificate of this website read the next time."""
         self._entries.pop(_key(transfer), None)
+
+
+def _is_usual(transfer: Transfer) -> bool:
+    """Whether another probe would be shown the same certificate, and no more."""
+    return transfer.tap is None and transfer.request.connection is NO_OPTIONS
 
 
 def _key(transfer: Transfer) -> _Key:

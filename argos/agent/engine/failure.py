@@ -21,6 +21,7 @@ class CurlCode(IntEnum):
     PARTIAL_FILE = 18
     WRITE_ERROR = 23
     OPERATION_TIMEDOUT = 28
+    BAD_FUNCTION_ARGUMENT = 43
     SSL_CONNECT_ERROR = 35
     GOT_NOTHING = 52
     SEND_ERROR = 55
@@ -31,6 +32,11 @@ class CurlCode(IntEnum):
     BAD_CONTENT_ENCODING = 61
     SSL_ISSUER_ERROR = 83
     SSL_INVALIDCERTSTATUS = 91
+    HTTP2 = 16
+    HTTP2_STREAM = 92
+    HTTP3 = 95
+    QUIC_CONNECT_ERROR = 96
+    PROXY = 97
     TOO_LARGE = 100
 
 
@@ -52,8 +58,21 @@ _KINDS: dict[int, FailureKind] = {
     CurlCode.RECV_ERROR: FailureKind.PROTOCOL,
     CurlCode.BAD_CONTENT_ENCODING: FailureKind.PROTOCOL,
     CurlCode.TOO_LARGE: FailureKind.TOO_LARGE,
+    CurlCode.HTTP2: FailureKind.PROTOCOL,
+    CurlCode.HTTP2_STREAM: FailureKind.PROTOCOL,
+    CurlCode.HTTP3: FailureKind.PROTOCOL,
+    CurlCode.QUIC_CONNECT_ERROR: FailureKind.CONNECT,
 }
+_TOO_OLD = ("unsupported protocol", "alert protocol version")
 _BROKEN_OFF = frozenset({CurlCode.SEND_ERROR, CurlCode.RECV_ERROR})
+
+PROXY_CODES = frozenset({
+    CurlCode.COULDNT_CONNECT,
+    CurlCode.PROXY,
+    CurlCode.RECV_ERROR,
+    CurlCode.SEND_ERROR,
+})
+"""With one of these a proxy ends what it does not want."""
 
 # The agent's machine is at fault: descriptors, memory, ports, families, firewall.
 _OWN_TROUBLE = frozenset({
@@ -100,10 +119,19 @@ def message_of(kind: FailureKind, text: str, os_error: int, progress: Progress) 
     if kind is FailureKind.TIMEOUT:
         return f"{_what_was_missing(progress)} within {progress.timeout:g} s."
     if kind is FailureKind.TLS:
-        return f"The TLS handshake failed: {reason}."
+        return f"The TLS handshake failed: {reason}{_advice(reason)}."
     if kind is FailureKind.INTERNAL:
         return f"The probe could not be made: {reason}."
     return f"The answer could not be used: {reason}."
+
+
+def _advice(reason: str) -> str:
+    if not any(word in reason for word in _TOO_OLD):
+        return ""
+    return (
+        "; the website speaks only versions of TLS that we do not accept, unless the"
+        " option tls_min allows older ones"
+    )
 
 
 def _what_was_missing(progress: Progress) -> str:

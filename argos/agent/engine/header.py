@@ -34,6 +34,11 @@ class HeaderBlock:
         """Whether a status line has come."""
         return self._block.tell() > 0
 
+    def forget(self) -> None:
+        """What came so far was a proxy's word, not the website's."""
+        self._block.seek(0)
+        self._block.truncate()
+
     @property
     def overflow(self) -> str | None:
         """Which cap was passed, as a sentence; None: none."""

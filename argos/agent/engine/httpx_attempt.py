@@ -10,18 +10,18 @@ import httpcore2
 import httpx2
 
 from argos.agent.engine.body import BodyError, decode_body, encodings_of
-from argos.agent.engine.certificate import (
-    RawFields,
-    describe_fault,
-    read_certificate,
-)
+from argos.agent.engine.certificate import describe_fault, read_certificate
+from argos.agent.engine.der import RawFields
 from argos.agent.engine.failure import Progress, message_of
 from argos.agent.engine.header import describe_overflow
 from argos.agent.engine.request import Request
 from argos.clock import Clock
 from argos.core.probe import (
+    NO_DETAILS,
     Certificate,
+    Details,
     FailureKind,
+    Handshake,
     Outcome,
     Probe,
     ProbeFailure,
@@ -61,6 +61,7 @@ class Attempt:
         try:
             self.marks["headers"] = self.clock.monotonic()
             certificate = self._certificate(response)
+            details = self._details(response)
             overflow = describe_overflow(response.headers.raw)
             if overflow is not None:
                 return self.failure(FailureKind.TOO_LARGE, overflow)
@@ -87,6 +88,7 @@ class Attempt:
             certificate=certificate,
             remote_address=self.address,
             http_version=version.removeprefix("HTTP/"),
+            details=details,
         )
 
     def failure_of(self, err: Exception, *, now: datetime) -> ProbeFailure:
@@ -159,6 +161,13 @@ class Attempt:
         return read_certificate(
             _fields_of(stream.get_extra_info("ssl_object").getpeercert())
         )
+
+    def _details(self, response: httpx2.Response) -> Details:
+        if not self.request.is_tapped:
+            return NO_DETAILS
+        stream = response.extensions["network_stream"]
+        secured = stream.get_extra_info("ssl_object")
+        return Details(handshake=Handshake(secured.version(), secured.cipher()[0]))
 
     def _certificate_failure(
         self, err: ssl.SSLCertVerificationError, now: datetime

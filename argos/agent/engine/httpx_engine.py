@@ -7,7 +7,6 @@ libcurl: the same requests, policy, caps, decoding and kinds of failure.
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,14 +21,27 @@ from argos.agent.engine.address import read_address
 from argos.agent.engine.by_task import ByTask
 from argos.agent.engine.failure import one_line
 from argos.agent.engine.httpx_attempt import Attempt
+from argos.agent.engine.httpx_options import Trip, describe_lack, open_transport
 from argos.agent.engine.interface import EngineSettings
+from argos.agent.engine.redirect import next_hop
 from argos.agent.engine.request import ProbeRefusedError, Request, prepare_request
 from argos.agent.engine.timing import StallLog
 from argos.clock import Clock, system_clock
-from argos.core.probe import FailureKind, IPVersion, Outcome, Probe, ProbeFailure
+from argos.core.options import NO_OPTIONS, ProbeOptions
+from argos.core.probe import (
+    FailureKind,
+    IPVersion,
+    Outcome,
+    Probe,
+    ProbeFailure,
+    ProbeResponse,
+)
 from argos.errors import EngineError
 
-MAX_ADDRESSES = 4
+MAX_ADDRESSES = 16
+"""Of a name, that are known."""
+MAX_TRIED = 4
+MAX_TRANSPORTS = 64
 _RESOLVER_THREADS = 64
 _STALL_INTERVAL = 0.05
 _FAMILIES = {IPVersion.V4: socket.AF_INET, IPVersion.V6: socket.AF_INET6}
@@ -59,7 +71,8 @@ class HttpxEngine(ByTask):
         self._stalls = StallLog(clock)
         self._running: set[asyncio.Task[Outcome]] = set()
         self._is_closing = False
-        self._transport: httpx2.AsyncHTTPTransport | None = None
+        self._ca_file = settings.ca_file or certifi.where()
+        self._transports: dict[ProbeOptions, httpx2.AsyncHTTPTransport] = {}
         self._threads: ThreadPoolExecutor | None = None
         self._stall_task: asyncio.Task[None] | None = None
 
@@ -68,24 +81,28 @@ class HttpxEngine(ByTask):
         return self._settings.slots
 
     async def start(self) -> None:
-        """Load the trusted roots. Raises EngineError when there are none."""
-        ca_file = self._settings.ca_file or certifi.where()
+        """Load the trusted roots. Raises EngineError when something is missing."""
+        for name in ("name_servers", "proxy"):
+            if getattr(self._settings, name):
+                option = f"--{name.removesuffix('s').replace('_', '-')}"
+                raise EngineError(
+                    f"The engine httpx2 cannot be told of {option}: install pycurl and"
+                    " pycares, or leave it out."
+                )
         try:
-            context = ssl.create_default_context(cafile=ca_file)
+            self._transports[NO_OPTIONS] = open_transport(self._ca_file, NO_OPTIONS)
         except OSError as err:
-            message = f"There is no file of trusted roots at {ca_file}."
+            message = f"There is no file of trusted roots at {self._ca_file}."
             raise EngineError(message) from err
-        self._transport = httpx2.AsyncHTTPTransport(
-            verify=context,
-            trust_env=False,
-            limits=httpx2.Limits(max_keepalive_connections=0, max_connections=None),
-        )
         # Of its own, so that names on dead servers do not hold up the agent's files.
         self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, "argos-resolver")
         self._stall_task = asyncio.create_task(self._log_stalls())
 
     async def probe(self, probe: Probe) -> Outcome:
         """Make one probe."""
+        reason = describe_lack(probe.options)
+        if reason is not None:
+            return ProbeFailure(FailureKind.INTERNAL, reason)
         try:
             request = prepare_request(probe, user_agent=self._settings.user_agent)
         except ProbeRefusedError as err:
@@ -117,50 +134,95 @@ class HttpxEngine(ByTask):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._transport is not None:
-            await self._transport.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, probe: Probe, request: Request) -> Outcome:
         began_at = self._clock.monotonic()
-        attempt: Attempt | None = None
+        trip = Trip(probe, request, began_at)
         try:
             async with asyncio.timeout(probe.timeout.total_seconds()):
-                found = await self._find_addresses(probe, request)
-                if isinstance(found, ProbeFailure):
-                    return found
-                dns_us = None if request.address else self._microseconds_since(began_at)
-                outcome: Outcome = _STOPPING
-                for address in found:
-                    attempt = Attempt(
-                        probe, request, address, self._clock, dns_us, began_at
-                    )
-                    outcome = await self._attempt(attempt)
-                    if not _is_worth_another(outcome):
-                        break
-                return outcome
+                outcome = await self._travel(trip)
         except TimeoutError as err:
-            if attempt is None:
-                return _late_name(probe, request)
-            return attempt.failure_of(err, now=self._clock.utcnow())
+            if trip.attempt is None:
+                outcome = _late_name(trip.probe, trip.request)
+            else:
+                outcome = trip.attempt.failure_of(err, now=self._clock.utcnow())
+        return trip.tell(outcome)
 
-    async def _attempt(self, attempt: Attempt) -> Outcome:
-        assert self._transport is not None
+    async def _travel(self, trip: Trip) -> Outcome:
+        """Make the request, and those to which redirects lead."""
+        while True:
+            outcome = await self._visit(trip)
+            if not isinstance(outcome, ProbeResponse):
+                return outcome
+            ahead = next_hop(
+                trip.probe,
+                trip.request,
+                outcome,
+                trip.visited,
+                user_agent=self._settings.user_agent,
+                proxy=None,
+            )
+            if ahead is None:
+                return outcome
+            if isinstance(ahead, ProbeFailure):
+                return replace(
+                    ahead,
+                    timings=outcome.timings,
+                    certificate=outcome.certificate,
+                    remote_address=outcome.remote_address,
+                )
+            trip.go_on(ahead)
+
+    async def _visit(self, trip: Trip) -> Outcome:
+        probe, request = trip.probe, trip.request
+        found = await self._find_addresses(trip)
+        if isinstance(found, ProbeFailure):
+            return found
         try:
-            return await attempt.run(self._transport)
+            transport = self._transport_for(request.connection)
+        except (OSError, ValueError) as err:
+            message = f"The client certificate cannot be used: {one_line(str(err))}."
+            return ProbeFailure(FailureKind.INTERNAL, message)
+        dns_us = None if request.address else self._microseconds_since(trip.began_at)
+        outcome: Outcome = _STOPPING
+        for address in found[:MAX_TRIED]:
+            trip.attempt = attempt = Attempt(
+                probe, request, address, self._clock, dns_us, trip.began_at
+            )
+            outcome = await self._attempt(attempt, transport)
+            if not _is_worth_another(outcome):
+                break
+        return outcome
+
+    def _transport_for(self, options: ProbeOptions) -> httpx2.AsyncHTTPTransport:
+        transport = self._transports.get(options)
+        if transport is None:
+            transport = open_transport(self._ca_file, options)
+            if len(self._transports) < MAX_TRANSPORTS:
+                self._transports[options] = transport
+        return transport
+
+    async def _attempt(
+        self, attempt: Attempt, transport: httpx2.AsyncHTTPTransport
+    ) -> Outcome:
+        try:
+            return await attempt.run(transport)
         except (httpx2.HTTPError, OSError) as err:
             if isinstance(err, TimeoutError):
                 raise
             return attempt.failure_of(err, now=self._clock.utcnow())
 
-    async def _find_addresses(
-        self, probe: Probe, request: Request
-    ) -> list[str] | ProbeFailure:
+    async def _find_addresses(self, trip: Trip) -> list[str] | ProbeFailure:
         """The addresses that may be probed, or why there are none."""
-        found = await self._look_up(probe.ip_version, request)
+        request = trip.request
+        found = await self._look_up(trip.probe.ip_version, request)
         if isinstance(found, ProbeFailure):
             return found
+        trip.known_addresses = tuple(found)
         refusals = {address: self._refusal(address, request.port) for address in found}
         allowed = [address for address in found if refusals[address] is None]
         if allowed:
@@ -191,7 +253,8 @@ class HttpxEngine(ByTask):
             reason = one_line(err.strerror or "unknown")
             message = f"The address of {request.host} was not found: {reason}."
             return ProbeFailure(FailureKind.DNS, message)
-        return [str(address[0]) for *_, address in found][:MAX_ADDRESSES]
+        addresses = dict.fromkeys(str(address[0]) for *_, address in found)
+        return list(addresses)[:MAX_ADDRESSES]
 
     def _refusal(self, text: str, port: int) -> str | None:
         address = read_address(text)

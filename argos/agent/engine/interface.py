@@ -27,6 +27,8 @@ class EngineSettings:
     policy: Policy = field(default_factory=Policy)
     name_servers: tuple[str, ...] = ()
     """Such as "9.9.9.9" or "127.0.0.1:5353"; empty: those of the system."""
+    proxy: str | None = field(default=None, repr=False)
+    """By what websites are reached that do not say otherwise."""
 
     @property
     def user_agent(self) -> str:

@@ -5,22 +5,44 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
+from itertools import count
 
 import pycurl
 
-from argos.agent.engine.address import read_address
 from argos.agent.engine.certificate_book import CertificateBook
 from argos.agent.engine.driver import Driver
 from argos.agent.engine.failure import CurlCode
+from argos.agent.engine.fan import MAX_ADDRESSES, Fan
+from argos.agent.engine.gate import Gate
 from argos.agent.engine.interface import EngineSettings
+from argos.agent.engine.journey import (
+    branch,
+    follow,
+    needs_second_look,
+    other_version,
+    second_look,
+    with_details,
+)
 from argos.agent.engine.outcome import Finish
-from argos.agent.engine.request import ProbeRefusedError, prepare_request
-from argos.agent.engine.resolver import Resolution, Resolver
+from argos.agent.engine.proxy import Proxy
+from argos.agent.engine.request import (
+    ProbeRefusedError,
+    prepare_request,
+)
+from argos.agent.engine.resolver import Resolution, Resolvers
 from argos.agent.engine.target import Target
 from argos.agent.engine.timing import StallLog
 from argos.agent.engine.transfer import Intake, Transfer
 from argos.clock import Clock
-from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
+from argos.core.probe import (
+    FailureKind,
+    IPVersion,
+    Outcome,
+    Probe,
+    ProbeFailure,
+    ProbeResponse,
+    Timings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +54,8 @@ Only those are counted: a website that never ends its handshake must not hold up
 others. A burst of more waits its turn, at the worst 320 a second.
 """
 _ADMISSION_INTERVAL = 0.01
-_MAX_REFUSALS = 4096
+MAX_TRIED = 4
+"""Addresses of a name that are tried, one after the other."""
 
 # An attempt that ended so says nothing of the other addresses of the name.
 _TRY_NEXT_ADDRESS = frozenset({CurlCode.COULDNT_CONNECT, CurlCode.OPERATION_TIMEDOUT})
@@ -49,7 +72,7 @@ class Lifecycle:
         *,
         clock: Clock,
         stalls: StallLog,
-        resolver: Resolver,
+        resolver: Resolvers,
         intake: Intake,
         report: Report,
     ) -> None:
@@ -64,15 +87,22 @@ class Lifecycle:
         self._waiting: deque[Transfer] = deque()
         self._fresh: list[Transfer] = []
         self._certificates = CertificateBook(clock)
-        self._refusals: dict[tuple[str, int], str | None] = {}
+        self._gate = Gate(settings.policy)
         self._lookup_deadlines: list[tuple[float, int]] = []
+        self._lookups: dict[int, Transfer] = {}
+        self._lookup_ids = count(1)
         self.driver: Driver
         """Set by whoever joins the two; each needs the other."""
 
     def learn(self, key: int, probe: Probe) -> None:
         """Check a probe and remember it; `take_in` names it by its key."""
         try:
-            request = prepare_request(probe, user_agent=self._settings.user_agent)
+            request = prepare_request(
+                probe,
+                user_agent=self._settings.user_agent,
+                proxy=self._settings.proxy,
+            )
+            self._gate.check_name_server(probe.options.name_server)
         except ProbeRefusedError as err:
             self._targets[key] = ProbeFailure(FailureKind.REFUSED, str(err))
         else:
@@ -96,8 +126,9 @@ class Lifecycle:
         """Forget a probe; one that is over already is no error."""
         transfer = self._transfers.pop(number, None)
         if transfer is not None:
-            transfer.release()
-            self.driver.cancel(transfer)
+            for each in (transfer, *(transfer.fan.transfers if transfer.fan else ())):
+                each.release()
+                self.driver.cancel(each)
 
     def admit(self) -> None:
         """Begin the probes whose turn it is."""
@@ -120,14 +151,14 @@ class Lifecycle:
     def process_lookups(self, now: float) -> None:
         """End the probes whose names were not found within their deadlines."""
         while self._lookup_deadlines and self._lookup_deadlines[0][0] <= now:
-            _, number = heappop(self._lookup_deadlines)
-            transfer = self._transfers.get(number)
-            if transfer is not None and transfer.dns_us is None:
+            _, lookup_id = heappop(self._lookup_deadlines)
+            transfer = self._lookups.pop(lookup_id, None)
+            if transfer is not None and not transfer.is_over:
                 timeout = transfer.probe.timeout.total_seconds()
                 self._fail(
                     transfer,
                     FailureKind.TIMEOUT,
-                    f"The address of {transfer.request.host} was not found"
+                    f"The address of {transfer.request.place_to_find} was not found"
                     f" within {timeout:g} s.",
                 )
 
@@ -155,7 +186,7 @@ class Lifecycle:
             outcome = ProbeFailure(FailureKind.INTERNAL, "Argos stumbled over this.")
         if transfer.wants_certificate:
             self._certificates.note(transfer, outcome)
-        self._end(transfer, outcome)
+        self._go_on_or_end(transfer, outcome)
 
     def _has_another_attempt(self, transfer: Transfer, code: int) -> bool:
         """Whether an attempt that ended so is not the last one."""
@@ -168,13 +199,47 @@ class Lifecycle:
             return True
         return bool(transfer.addresses) and code in _TRY_NEXT_ADDRESS
 
+    def _go_on_or_end(self, transfer: Transfer, outcome: Outcome) -> None:
+        if self._remaining(transfer) > 0:
+            if needs_second_look(transfer, outcome):
+                again = second_look(transfer, outcome)
+                self._take_over(transfer, again)
+                self._attempt(again)
+                return
+            if isinstance(outcome, ProbeResponse) and transfer.probe.options.follow:
+                ahead = follow(transfer, outcome, self._settings)
+                if isinstance(ahead, Transfer):
+                    ahead.former_us = self._elapsed_us(transfer) + transfer.former_us
+                    self._take_over(transfer, ahead)
+                    ahead.started_at = self._clock.monotonic()
+                    self._route(ahead)
+                    return
+                outcome = ahead
+        self._end(transfer, outcome)
+
+    def _take_over(self, transfer: Transfer, heir: Transfer) -> None:
+        """Put a transfer in the place of another one, whose answer led to it."""
+        transfer.release()
+        if transfer.fan is None:
+            self._transfers[transfer.number] = heir
+        else:
+            transfer.fan.transfers.append(heir)
+        if heir.request.is_tls:
+            self._fresh.append(heir)
+
     def _begin(self, transfer: Transfer) -> None:
         transfer.started_at = now = self._clock.monotonic()
         transfer.deadline_at = now + transfer.probe.timeout.total_seconds()
-        request = transfer.request
-        if request.is_tls:
+        if transfer.request.is_tls:
             self._fresh.append(transfer)
-        if request.address is None:
+        self._route(transfer)
+
+    def _route(self, transfer: Transfer) -> None:
+        """Find out where to connect to."""
+        request = transfer.request
+        if request.proxy is not None:
+            self._route_by_proxy(transfer, request.proxy)
+        elif request.address is None:
             self._look_up(transfer)
         elif str(request.address.version) != transfer.probe.ip_version:
             self._fail(
@@ -185,50 +250,89 @@ class Lifecycle:
         else:
             self._choose(transfer, (request.host,))
 
-    def _look_up(self, transfer: Transfer) -> None:
-        self._resolver.resolve(
-            transfer.request.host,
-            transfer.probe.ip_version,
-            partial(self._on_resolved, transfer),
+    def _route_by_proxy(self, transfer: Transfer, proxy: Proxy) -> None:
+        """Reach the proxy, over whatever IP version; the rest of the way is its own."""
+        target = transfer.request.address
+        refusal = target and self._gate.refusal(str(target), transfer.request.port)
+        if refusal:
+            message = f"This agent may not: {refusal}."
+            self._fail(transfer, FailureKind.REFUSED, message)
+        elif proxy.address is not None:
+            self._choose(transfer, (str(proxy.address),))
+        else:
+            self._look_up(transfer)
+
+    def _look_up(self, transfer: Transfer, version: IPVersion | None = None) -> None:
+        request, probe = transfer.request, transfer.probe
+        server = probe.options.name_server
+        resolver = self._resolver if server is None else self._resolver.of(server)
+        resolver.resolve(
+            request.place_to_find,
+            version or probe.ip_version,
+            partial(self._on_resolved, transfer, is_last=version is not None),
         )
-        if transfer.dns_us is None and not transfer.is_over:
-            entry = (transfer.deadline_at, transfer.number)
+        if transfer.dns_us is None and not transfer.is_over and not transfer.lookup_id:
+            transfer.lookup_id = next(self._lookup_ids)
+            self._lookups[transfer.lookup_id] = transfer
+            entry = (transfer.deadline_at, transfer.lookup_id)
             heappush(self._lookup_deadlines, entry)
 
-    def _on_resolved(self, transfer: Transfer, resolution: Resolution) -> None:
+    def _on_resolved(
+        self, transfer: Transfer, resolution: Resolution, *, is_last: bool
+    ) -> None:
         if transfer.is_over:
             return
+        is_proxy = transfer.request.proxy is not None
+        if resolution.failure is not None and is_proxy and not is_last:
+            self._look_up(transfer, other_version(transfer.probe.ip_version))
+            return
+        if transfer.lookup_id:
+            self._lookups.pop(transfer.lookup_id, None)
         transfer.dns_us = self._elapsed_us(transfer)
+        if resolution.failure is not None and is_proxy:
+            message = f"The proxy cannot be found: {resolution.failure}"
+            self._fail(transfer, FailureKind.INTERNAL, message)
+            return
         if resolution.failure is not None:
             self._fail(transfer, FailureKind.DNS, resolution.failure)
             return
+        if not is_proxy:
+            transfer.known_addresses = resolution.addresses
         self._choose(transfer, resolution.addresses)
 
     def _choose(self, transfer: Transfer, addresses: tuple[str, ...]) -> None:
         """Keep the addresses that may be probed, and try the first."""
+        if transfer.probe.options.all_addresses and transfer.fan is None:
+            self._fan_out(transfer, addresses)
+            return
         port = transfer.request.port
-        refusals = [self._refusal(address, port) for address in addresses]
+        proxy = transfer.request.proxy
+        if proxy is not None and proxy.is_trusted:
+            refusals: list[str | None] = [None] * len(addresses)
+        else:
+            port = port if proxy is None else proxy.port
+            refusals = [self._gate.refusal(address, port) for address in addresses]
         transfer.addresses = [
             address
             for address, refusal in zip(addresses, refusals, strict=True)
             if refusal is None
-        ]
+        ][:MAX_TRIED]
         if transfer.addresses:
             self._attempt(transfer)
             return
         reason = f"This agent may not: {refusals[0]}."
         self._fail(transfer, FailureKind.REFUSED, reason)
 
-    def _refusal(self, address: str, port: int) -> str | None:
-        """What the policy says, remembered: reading an address is slow."""
-        key = (address, port)
-        if key not in self._refusals:
-            if len(self._refusals) >= _MAX_REFUSALS:
-                self._refusals.clear()
-            parsed = read_address(address)
-            assert parsed is not None
-            self._refusals[key] = self._settings.policy.refusal(parsed, port)
-        return self._refusals[key]
+    def _fan_out(self, transfer: Transfer, addresses: tuple[str, ...]) -> None:
+        """Probe all addresses at once, each by a transfer of its own."""
+        chosen = addresses[:MAX_ADDRESSES]
+        transfer.fan = Fan(chosen)
+        children = [branch(transfer, address, self._intake) for address in chosen]
+        transfer.fan.transfers += children
+        for child in children:
+            if child.request.is_tls:
+                self._fresh.append(child)
+            self._choose(child, (child.fan_place,))
 
     def _attempt(self, transfer: Transfer) -> None:
         transfer.address = transfer.addresses.pop(0)
@@ -246,7 +350,13 @@ class Lifecycle:
 
     def _end(self, transfer: Transfer, outcome: Outcome) -> None:
         transfer.release()
-        del self._transfers[transfer.number]
+        outcome = with_details(transfer, outcome)
+        if transfer.fan is not None:
+            joined = transfer.fan.collect(transfer.fan_place, outcome)
+            if joined is None:
+                return
+            outcome = joined
+        self._transfers.pop(transfer.number).release()
         self._report(transfer.number, outcome)
 
     def _has_room(self) -> bool:

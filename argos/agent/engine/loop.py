@@ -9,7 +9,7 @@ from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.lifecycle import Lifecycle
 from argos.agent.engine.pipe import Pipe
 from argos.agent.engine.poller import Poller
-from argos.agent.engine.resolver import Resolver
+from argos.agent.engine.resolver import Resolvers
 from argos.agent.engine.timing import RunQueue, StallLog
 from argos.agent.engine.transfer import Intake
 from argos.clock import Clock
@@ -61,7 +61,7 @@ class ProbeLoop:
         self._handlers: dict[int, Handler] = {}
         self._stalls = StallLog(clock)
         self._run_queue: RunQueue
-        self._resolver = Resolver(
+        self._resolver = Resolvers(
             self._watch, clock, name_servers=settings.name_servers
         )
         intake = Intake(MAX_BODY_MEMORY)
@@ -158,5 +158,6 @@ class ProbeLoop:
                     self._lifecycle.forget(item[1])
 
     def _report(self, number: int, outcome: Outcome) -> None:
-        size = len(outcome.body) if isinstance(outcome, ProbeResponse) else 0
+        outcomes = (outcome, *outcome.details.by_address)
+        size = sum(len(o.body) for o in outcomes if isinstance(o, ProbeResponse))
         self._pipe.put(wire.outcome_to_item(number, outcome), size=size + _OUTCOME_SIZE)

@@ -1,12 +1,26 @@
 """From a transfer that libcurl has done with to its outcome."""
 
+import os
 from dataclasses import replace
 
 import pycurl
 
 from argos.agent.engine.body import BodyError, decode_body, encodings_of
-from argos.agent.engine.certificate import describe_fault, fault_code, read_certificate
-from argos.agent.engine.failure import CurlCode, Progress, kind_of, message_of
+from argos.agent.engine.certificate import (
+    describe_fault,
+    fault_code,
+    read_chain,
+    read_tapped,
+)
+from argos.agent.engine.failure import (
+    PROXY_CODES,
+    CurlCode,
+    Progress,
+    kind_of,
+    message_of,
+    one_line,
+)
+from argos.agent.engine.proxy import describe_refusal
 from argos.agent.engine.transfer import Transfer
 from argos.clock import Clock
 from argos.core.probe import (
@@ -121,9 +135,39 @@ class Finish:
             is_request_sent=transfer.is_established,
             has_answer_begun=transfer.header.has_begun,
         )
+        own = self._own_trouble()
+        if own is not None:
+            return self._failure(*own)
         os_error = self._curl.getinfo(pycurl.OS_ERRNO)
         kind = kind_of(self.code, os_error, progress)
         return self._failure(kind, message_of(kind, self.text, os_error, progress))
+
+    def _own_trouble(self) -> tuple[FailureKind, str] | None:
+        """What the options of the probe are to blame for, if they are."""
+        request = self.transfer.request
+        is_file_bad = self.code in {
+            CurlCode.BAD_FUNCTION_ARGUMENT,
+            CurlCode.SSL_CERTPROBLEM,
+        }
+        if is_file_bad and request.connection.client_certificate is not None:
+            return FailureKind.INTERNAL, (
+                "The client certificate cannot be used:"
+                f" {one_line(self.text) or 'no reason given'}."
+            )
+        if request.proxy is None or self.transfer.is_established:
+            return None
+        info = self._curl.getinfo
+        is_reached = info(pycurl.CONNECT_TIME_T) > 0
+        if is_reached and self.code not in PROXY_CODES:
+            return None
+        os_error = 0 if is_reached else info(pycurl.OS_ERRNO)
+        return describe_refusal(
+            f"{request.proxy.host} port {request.proxy.port}",
+            is_reached=is_reached,
+            status=info(pycurl.HTTP_CONNECTCODE),
+            socks_code=info(pycurl.PROXY_ERROR),
+            reason=os.strerror(os_error) if os_error else one_line(self.text),
+        )
 
     def _failure(self, kind: FailureKind, message: str) -> ProbeFailure:
         return ProbeFailure(
@@ -143,7 +187,9 @@ class Finish:
             return transfer.certificate if transfer.is_established else None
         # As bytes: a hostile certificate's texts need not be UTF-8.
         chain = self._curl.getinfo_raw(pycurl.INFO_CERTINFO)
-        return read_certificate(chain[0]) if chain else None
+        if chain:
+            return read_chain(chain)
+        return read_tapped(transfer.tap.certificates) if transfer.tap else None
 
     def _timings(self) -> Timings:
         """libcurl's clocks, where they mean something.
@@ -166,6 +212,9 @@ class Finish:
             # An answer may begin before the whole request is out.
             first_byte_us=max(0, begun - sent) if begun else None,
             transfer_us=total - begun if begun else None,
-            total_us=(transfer.dns_us or 0) + transfer.earlier_us + total,
+            total_us=transfer.former_us
+            + (transfer.dns_us or 0)
+            + transfer.earlier_us
+            + total,
             timing_error_us=self.timing_error_us,
         )

@@ -9,9 +9,17 @@ from functools import lru_cache
 
 import pycurl
 
+from argos.agent.engine.proxy import Proxy
 from argos.agent.engine.request import Request
 from argos.agent.engine.target import Profile
 from argos.agent.engine.transfer import Transfer
+from argos.core.options import (
+    DEFAULT_TLS_MIN,
+    NO_OPTIONS,
+    HTTPVersion,
+    ProbeOptions,
+    TLSVersion,
+)
 
 MAX_IDLE = 1024
 """Handles of a worker that wait to be used again; each takes some 10 KB."""
@@ -21,6 +29,21 @@ MAX_PROFILES = 512
 # a handshake, and no website asks for it.
 _CURVES = "X25519:P-256:P-384:P-521"
 _WEB = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
+
+
+_HTTP_VERSIONS = {
+    HTTPVersion.AUTO: pycurl.CURL_HTTP_VERSION_2TLS,
+    HTTPVersion.V1_1: pycurl.CURL_HTTP_VERSION_1_1,
+    HTTPVersion.V2: pycurl.CURL_HTTP_VERSION_2TLS,
+    HTTPVersion.V2_PRIOR_KNOWLEDGE: pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+    HTTPVersion.V3: pycurl.CURL_HTTP_VERSION_3,
+}
+_TLS_VERSIONS = {
+    TLSVersion.V1_0: pycurl.SSLVERSION_TLSv1_0,
+    TLSVersion.V1_1: pycurl.SSLVERSION_TLSv1_1,
+    TLSVersion.V1_2: pycurl.SSLVERSION_TLSv1_2,
+    TLSVersion.V1_3: pycurl.SSLVERSION_TLSv1_3,
+}
 
 
 class Profiles:
@@ -98,6 +121,11 @@ def set_up(curl: pycurl.Curl, request: Request, *, ca_file: str) -> None:
     if request.is_tls:
         setopt(pycurl.CAINFO, ca_file)
         setopt(pycurl.SSL_EC_CURVES, _CURVES)
+        setopt(pycurl.VERBOSE, int(request.is_tapped))
+    if request.connection is not NO_OPTIONS:
+        _set_connection(curl, request.connection)
+    if request.proxy is not None:
+        _set_proxy(curl, request.proxy)
     _set_method(curl, request)
     lines = _header_lines(request.headers, has_body=request.body is not None)
     setopt(pycurl.HTTPHEADER, lines)
@@ -111,7 +139,10 @@ def aim(curl: pycurl.Curl, transfer: Transfer, *, remaining: float) -> None:
     setopt = curl.setopt
     request = transfer.request
     setopt(pycurl.URL, request.url)
-    setopt(pycurl.CONNECT_TO, [_connect_to(transfer)])
+    if request.proxy is None:
+        setopt(pycurl.CONNECT_TO, [_connect_to(transfer)])
+    else:
+        setopt(pycurl.PROXY, request.proxy.url_at(transfer.address))
     remaining_ms = max(1, int(remaining * 1000))
     setopt(pycurl.TIMEOUT_MS, remaining_ms)
     # Half of the time for each address but the last, which gets all that is left.
@@ -123,6 +154,33 @@ def aim(curl: pycurl.Curl, transfer: Transfer, *, remaining: float) -> None:
     if request.is_tls:
         is_due = transfer.wants_certificate and transfer.certificate is None
         setopt(pycurl.OPT_CERTINFO, int(is_due))
+        if transfer.tap is not None:
+            setopt(pycurl.DEBUGFUNCTION, transfer.tap.take_in)
+
+
+def _set_connection(curl: pycurl.Curl, options: ProbeOptions) -> None:
+    curl.setopt(pycurl.HTTP_VERSION, _HTTP_VERSIONS[options.http_version])
+    if options.tls_min is not DEFAULT_TLS_MIN:
+        curl.setopt(pycurl.SSLVERSION, _TLS_VERSIONS[options.tls_min])
+        if options.tls_min < DEFAULT_TLS_MIN:
+            # Nothing that old can do with less.
+            curl.setopt(pycurl.SSL_CIPHER_LIST, "DEFAULT@SECLEVEL=0")
+    certificate = options.client_certificate
+    if certificate is not None:
+        curl.setopt(pycurl.SSLCERT, certificate.cert)
+        curl.setopt(pycurl.SSLKEY, certificate.key or certificate.cert)
+        if certificate.password is not None:
+            curl.setopt(pycurl.KEYPASSWD, certificate.password)
+
+
+def _set_proxy(curl: pycurl.Curl, proxy: Proxy) -> None:
+    # What is meant for the website is not told to the proxy when it is asked for a way.
+    curl.setopt(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)
+    curl.setopt(pycurl.NOPROXY, "")
+    if proxy.user is not None:
+        curl.setopt(pycurl.PROXYUSERNAME, proxy.user)
+    if proxy.password is not None:
+        curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
 
 
 def _connect_to(transfer: Transfer) -> str:

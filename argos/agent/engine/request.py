@@ -7,13 +7,14 @@ probe in question fails, others go on.
 
 import base64
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from urllib.parse import quote, unquote_to_bytes
 
 from argos.agent.engine.address import Address, read_address
 from argos.agent.engine.body import ACCEPT_ENCODING
-from argos.core.options import NO_OPTIONS
+from argos.agent.engine.proxy import Proxy, find_proxy
+from argos.core.options import NO_OPTIONS, ProbeOptions
 from argos.core.probe import Probe
 
 METHODS = frozenset({
@@ -75,14 +76,26 @@ class Request:
     method: str
     headers: tuple[tuple[str, str], ...]
     body: bytes | None
+    connection: ProbeOptions = NO_OPTIONS
+    """Of its options those that are about the connection."""
+    proxy: Proxy | None = None
+    is_tapped: bool = False
+    """Whether its handshake is listened to."""
+
+    @property
+    def place_to_find(self) -> str:
+        """The name of what we connect to: the website, or the proxy before it."""
+        return self.host if self.proxy is None else self.proxy.host
 
     @property
     def is_tls(self) -> bool:
         return self.scheme == "https"
 
 
-def prepare_request(probe: Probe, *, user_agent: str) -> Request:
-    """Check a probe and fill in our own headers.
+def prepare_request(
+    probe: Probe, *, user_agent: str, proxy: str | None = None
+) -> Request:
+    """Check a probe and fill in our own headers; `proxy` is the agent's own.
 
     Raises ProbeRefusedError, with a sentence for the user.
     """
@@ -92,8 +105,6 @@ def prepare_request(probe: Probe, *, user_agent: str) -> Request:
         raise ProbeRefusedError(f"The method {probe.method!r} is unknown.")
     if probe.method == "HEAD" and probe.body:
         raise ProbeRefusedError("A HEAD request cannot carry data.")
-    if replace(probe.options, authorization=None) != NO_OPTIONS:
-        raise ProbeRefusedError("This agent cannot serve all options of this probe.")
     parts = _split(probe.url)
     scheme = parts["scheme"].lower()
     host, address = _read_host((parts["v6"] or parts["name"] or "").lower())
@@ -107,7 +118,21 @@ def prepare_request(probe: Probe, *, user_agent: str) -> Request:
         method=probe.method,
         headers=_headers(probe, parts["user"], user_agent),
         body=b"" if probe.body is None and probe.method in _WITH_BODY else probe.body,
+        connection=_connection_options(probe.options),
+        proxy=find_proxy(probe.options.proxy, proxy),
+        is_tapped=probe.wants_handshake and scheme == "https",
     )
+
+
+def _connection_options(options: ProbeOptions) -> ProbeOptions:
+    if options is NO_OPTIONS:
+        return options
+    own = ProbeOptions(
+        http_version=options.http_version,
+        tls_min=options.tls_min,
+        client_certificate=options.client_certificate,
+    )
+    return NO_OPTIONS if own == NO_OPTIONS else own
 
 
 def _split(url: str) -> re.Match[str]:

@@ -18,8 +18,10 @@ from argos.agent.engine.poller import READ, WRITE
 from argos.clock import Clock
 from argos.core.probe import IPVersion
 
-MAX_ADDRESSES = 4
-"""Addresses of a name that are tried, at most."""
+MAX_ADDRESSES = 16
+"""Addresses of a name that are known, at most."""
+MAX_NAME_SERVERS = 64
+"""Of websites' own, for each of which a resolver is kept."""
 
 _FAMILIES = {IPVersion.V4: socket.AF_INET, IPVersion.V6: socket.AF_INET6}
 _NO_SORT = 1 << 7  # ARES_AI_NOSORT: else c-ares opens a socket per address to rank it
@@ -133,6 +135,11 @@ class Resolver:
         channel = self._fresh_channel()
         channel.look_up(name, version, partial(self._on_answer, key, channel))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return not self._waiters
+
     def patience(self) -> float | None:
         """Seconds until `process_timeouts` wants to be called; None: not at all."""
         return min(
@@ -184,6 +191,58 @@ class Resolver:
             self._failed_at = self._clock.monotonic()
         for waiter in self._waiters.pop(key, []):
             waiter(resolution)
+
+
+class Resolvers:
+    """The agent's resolver, and one for each name server that websites bring along.
+
+    Each has channels of its own: a dead name server delays nobody else.
+    """
+
+    def __init__(
+        self, watch: Watcher, clock: Clock, *, name_servers: tuple[str, ...] = ()
+    ) -> None:
+        self._watch = watch
+        self._clock = clock
+        self._default = Resolver(watch, clock, name_servers=name_servers)
+        self._own: dict[str, Resolver] = {}
+        self.resolve = self._default.resolve
+        """As the agent's name servers say."""
+
+    def of(self, name_server: str) -> Resolver:
+        """The resolver that asks this server."""
+        resolver = self._own.get(name_server)
+        if resolver is None:
+            if len(self._own) >= MAX_NAME_SERVERS:
+                self._forget_idle()
+            resolver = Resolver(self._watch, self._clock, name_servers=(name_server,))
+            self._own[name_server] = resolver
+        return resolver
+
+    def patience(self) -> float | None:
+        """Seconds until `process_timeouts` wants to be called; None: not at all."""
+        if not self._own:
+            return self._default.patience()
+        times = (each.patience() for each in (self._default, *self._own.values()))
+        return min((time for time in times if time is not None), default=None)
+
+    def process_timeouts(self) -> None:
+        """Ask again, or give up, where name servers did not answer."""
+        self._default.process_timeouts()
+        for resolver in self._own.values():
+            resolver.process_timeouts()
+
+    def close(self) -> None:
+        """Stop; waiters hear nothing more."""
+        for resolver in (self._default, *self._own.values()):
+            resolver.close()
+        self._own.clear()
+
+    def _forget_idle(self) -> None:
+        for name_server, resolver in list(self._own.items()):
+            if resolver.is_idle:
+                del self._own[name_server]
+                resolver.close()
 
 
 def _read_answer(

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 import pycurl
 
 from argos.agent.engine.address import read_address
+from argos.agent.engine.fan import Fan
 from argos.agent.engine.header import HeaderBlock
+from argos.agent.engine.tap import Tap
 from argos.agent.engine.target import Target
-from argos.core.probe import Certificate
+from argos.core.probe import Certificate, ProbeFailure
 
 _STOP = 0
 """What a libcurl callback returns to end its transfer: nothing was taken in."""
@@ -34,7 +36,6 @@ class Transfer:
 
     __slots__ = (
         "_body",
-        "_intake",
         "_pieces",
         "_pieces_in_turn",
         "address",
@@ -44,20 +45,31 @@ class Transfer:
         "deadline_at",
         "dns_us",
         "earlier_us",
+        "fan",
+        "fan_place",
+        "former_us",
         "header",
+        "intake",
         "is_body_cut",
         "is_established",
         "is_memory_full",
         "is_over",
+        "known_addresses",
+        "lookup_id",
         "number",
         "probe",
         "queued_at",
         "request",
+        "setback",
         "started_at",
+        "tap",
         "target",
+        "visited",
     )
 
-    def __init__(self, number: int, target: Target, intake: Intake) -> None:
+    def __init__(  # noqa: PLR0915  # one line for each slot
+        self, number: int, target: Target, intake: Intake
+    ) -> None:
         self.number = number
         self.target = target
         self.probe = target.probe
@@ -76,9 +88,25 @@ class Transfer:
         self.address = ""
         self.certificate: Certificate | None = None
         """What the website showed lately; None: it is read in this attempt."""
+        self.known_addresses: tuple[str, ...] = ()
+        """All of the name."""
+        self.former_us = 0
+        """What the answers took that redirected here."""
+        self.visited: tuple[str, ...] = ()
+        """The URLs so far, after a redirect; this request's the last of them."""
+        self.setback: ProbeFailure | None = None
+        """Why the same is done again: the handshake broke off before the certificate
+        was seen."""
+        self.fan: Fan | None = None
+        """Where all addresses are probed: what brings them together."""
+        self.fan_place = ""
+        """The address for which it stands there."""
+        self.lookup_id = 0
+        """While its name is looked up."""
+        self.tap = Tap() if target.request.is_tapped else None
         self.is_over = False
         """It has an outcome, or nobody waits for it any more."""
-        self._intake = intake
+        self.intake = intake
         self._pieces = 0
         self._pieces_in_turn = 0
         self._body = bytearray()
@@ -100,14 +128,14 @@ class Transfer:
 
     def release(self) -> None:
         """Give the memory of the body back."""
-        self._intake.used -= len(self._body)
+        self.intake.used -= len(self._body)
         self._body = bytearray()
         self.is_over = True
 
     def on_body(self, chunk: bytes) -> int | None:
         """Take a piece of the body in, up to the caps (libcurl's callback)."""
         if self._pieces_in_turn >= PIECES_PER_TURN:
-            self._intake.paused.append(self)
+            self.intake.paused.append(self)
             pause: int = pycurl.WRITEFUNC_PAUSE
             return pause
         self._pieces += 1
@@ -118,8 +146,8 @@ class Transfer:
             chunk = chunk[:room]
         # Not a list of pieces: a million of one byte each would take 40 MB.
         self._body += chunk
-        self._intake.used += len(chunk)
-        self.is_memory_full = self._intake.used > self._intake.limit
+        self.intake.used += len(chunk)
+        self.is_memory_full = self.intake.used > self.intake.limit
         return _STOP if self.is_body_cut or self.is_memory_full else None
 
     def begin_turn(self) -> None:
@@ -132,6 +160,8 @@ class Transfer:
         The address was judged before libcurl got it; this proves that it used it.
         """
         self.is_established = True
+        if self.request.proxy is not None:
+            self.header.forget()
         is_same = address == self.address or (
             read_address(address) == read_address(self.address)
         )

@@ -23,8 +23,12 @@ from argos.core.options import (
     TLSVersion,
 )
 from argos.core.probe import (
+    NO_DETAILS,
     Certificate,
+    ChainCertificate,
+    Details,
     FailureKind,
+    Handshake,
     IPVersion,
     Outcome,
     Probe,
@@ -96,6 +100,7 @@ def probe_to_item(key: int, probe: Probe) -> Item:
         probe.timeout // _MICROSECOND,
         probe.max_body_bytes,
         probe.wants_certificate,
+        probe.wants_handshake,
         _options_to_item(probe.options),
     )
 
@@ -103,7 +108,7 @@ def probe_to_item(key: int, probe: Probe) -> Item:
 def probe_from_item(item: Item) -> tuple[int, Probe]:
     """The inverse of `probe_to_item`."""
     _, key, url, method, version, headers, body, timeout, *rest = item
-    max_body_bytes, wants, options = rest
+    max_body_bytes, wants_certificate, wants_handshake, options = rest
     return key, Probe(
         url=url,
         method=method,
@@ -112,7 +117,8 @@ def probe_from_item(item: Item) -> tuple[int, Probe]:
         body=body,
         timeout=timedelta(microseconds=timeout),
         max_body_bytes=max_body_bytes,
-        wants_certificate=wants,
+        wants_certificate=wants_certificate,
+        wants_handshake=wants_handshake,
         options=_options_from_item(options),
     )
 
@@ -127,6 +133,7 @@ def outcome_to_item(number: int, outcome: Outcome) -> Item:
             timings,
             certificate,
             outcome.remote_address,
+            _details_to_item(outcome.details),
             outcome.kind.value,
             outcome.message,
         )
@@ -135,6 +142,7 @@ def outcome_to_item(number: int, outcome: Outcome) -> Item:
         timings,
         certificate,
         outcome.remote_address,
+        _details_to_item(outcome.details),
         outcome.status_code,
         outcome.headers,
         outcome.body,
@@ -145,7 +153,7 @@ def outcome_to_item(number: int, outcome: Outcome) -> Item:
 
 def outcome_from_item(item: Item) -> Outcome:
     """The inverse of `outcome_to_item`, without the number."""
-    _, timings, certificate, remote_address, *rest = item
+    _, timings, certificate, remote_address, details, *rest = item
     if len(rest) == 2:
         return ProbeFailure(
             FailureKind(rest[0]),
@@ -153,6 +161,7 @@ def outcome_from_item(item: Item) -> Outcome:
             timings=Timings(*timings),
             certificate=_certificate_from_item(certificate),
             remote_address=remote_address,
+            details=_details_from_item(details),
         )
     status_code, headers, body, body_is_cut, http_version = rest
     return ProbeResponse(
@@ -164,6 +173,7 @@ def outcome_from_item(item: Item) -> Outcome:
         _certificate_from_item(certificate),
         remote_address,
         http_version,
+        _details_from_item(details),
     )
 
 
@@ -179,12 +189,14 @@ def settings_to_item(settings: EngineSettings) -> Item:
         tuple(str(network) for network in policy.deny),
         policy.public_only,
         settings.name_servers,
+        settings.proxy,
     )
 
 
 def settings_from_item(item: Item) -> EngineSettings:
     """The inverse of `settings_to_item`."""
-    workers, slots, ca_file, suffix, allow, deny, public_only, name_servers = item
+    workers, slots, ca_file, suffix, allow, deny, public_only, *rest = item
+    name_servers, proxy = rest
     return EngineSettings(
         workers=workers,
         slots=slots,
@@ -192,6 +204,7 @@ def settings_from_item(item: Item) -> EngineSettings:
         user_agent_suffix=suffix,
         policy=Policy.from_texts(allow=allow, deny=deny, public_only=public_only),
         name_servers=name_servers,
+        proxy=proxy,
     )
 
 
@@ -249,6 +262,10 @@ def _certificate_to_item(certificate: Certificate | None) -> Item | None:
         certificate.names,
         certificate.fault,
         certificate.fault_code,
+        certificate.is_verified,
+        certificate.key,
+        certificate.signature,
+        tuple(_link_to_item(link) for link in certificate.chain),
     )
 
 
@@ -257,6 +274,43 @@ def _certificate_from_item(item: Item | None) -> Certificate | None:
     if item is None:
         return None
     not_before, not_after, *rest = item
+    links = [
+        ChainCertificate(_EPOCH + until * _SECOND, *more) for until, *more in rest.pop()
+    ]
+    rest.append(tuple(links))
     return Certificate(
         _EPOCH + not_before * _SECOND, _EPOCH + not_after * _SECOND, *rest
+    )
+
+
+def _link_to_item(link: ChainCertificate) -> Item:
+    return (
+        (link.not_after - _EPOCH) // _SECOND,
+        link.subject,
+        link.issuer,
+        link.key,
+    )
+
+
+def _details_to_item(details: Details) -> Item | None:
+    if details is NO_DETAILS:
+        return None
+    shaken = details.handshake
+    return (
+        details.addresses,
+        details.hops,
+        shaken and (shaken.protocol, shaken.cipher),
+        tuple(outcome_to_item(0, outcome) for outcome in details.by_address),
+    )
+
+
+def _details_from_item(item: Item | None) -> Details:
+    if item is None:
+        return NO_DETAILS
+    addresses, hops, shaken, by_address = item
+    return Details(
+        addresses,
+        hops,
+        shaken and Handshake(*shaken),
+        tuple(outcome_from_item(each) for each in by_address),
     )

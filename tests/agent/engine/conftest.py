@@ -1,7 +1,8 @@
 """Servers, certificates and engines for the tests of the engines."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -61,10 +62,51 @@ async def curl_engine(settings: EngineSettings) -> AsyncIterator[CurlEngine]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def httpx_engine(settings: EngineSettings) -> AsyncIterator[HttpxEngine]:
-    engine = HttpxEngine(settings)
+    # It asks the system's name servers, and refuses to be told of others.
+    engine = HttpxEngine(replace(settings, name_servers=()))
     await engine.start()
     yield engine
     await engine.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def make_engines(
+    settings: EngineSettings,
+) -> AsyncIterator[Callable[..., Awaitable[list[ProbeEngine]]]]:
+    """Start one engine of each kind, with settings that differ; they end with the test."""
+    engines: list[ProbeEngine] = []
+
+    async def make_engines(**changes) -> list[ProbeEngine]:
+        made: list[ProbeEngine] = [
+            CurlEngine(replace(settings, **changes), environment=os.environ),
+            HttpxEngine(replace(settings, **{"name_servers": (), **changes})),
+        ]
+        for engine in made:
+            await engine.start()
+            engines.append(engine)
+        return made
+
+    yield make_engines
+    for engine in engines:
+        await engine.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def make_curl_engine(
+    settings: EngineSettings,
+) -> AsyncIterator[Callable[..., Awaitable[CurlEngine]]]:
+    """Start engines with settings that differ; they end with the test."""
+    engines = []
+
+    async def make_curl_engine(**changes) -> CurlEngine:
+        engine = CurlEngine(replace(settings, **changes), environment=os.environ)
+        await engine.start()
+        engines.append(engine)
+        return engine
+
+    yield make_curl_engine
+    for engine in engines:
+        await engine.close()
 
 
 @pytest.fixture(params=["curl", "httpx"])

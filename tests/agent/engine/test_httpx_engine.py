@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,7 +24,7 @@ async def make_engine(settings) -> AsyncIterator[MakeEngine]:
     engines = []
 
     async def make_engine(**more) -> HttpxEngine:
-        engine = HttpxEngine(settings, **more)
+        engine = HttpxEngine(replace(settings, name_servers=()), **more)
         await engine.start()
         engines.append(engine)
         return engine

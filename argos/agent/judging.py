@@ -1,0 +1,85 @@
+"""Judging what a probe brought, and what is told of its way. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from argos.checks import BaseCheck, get_registered_check
+from argos.checks.base import Verdict
+from argos.core.probe import NO_DETAILS, Outcome
+from argos.core.severity import Status
+from argos.protocol import Task
+
+_BADNESS = {
+    Status.SUCCESS: 0,
+    Status.ON_CHECK: 1,
+    Status.ERROR: 2,
+    Status.FAILURE: 3,
+}
+
+
+def judge(task: Task, outcome: Outcome, *, now: datetime) -> Verdict:
+    """The verdict of one task; one that cannot be judged is an error of its own."""
+    try:
+        check = get_registered_check(task.check)
+        by_address = outcome.details.by_address
+        if by_address:
+            return _judge_all(check, task.expected, by_address, now)
+        verdict = check.evaluate(outcome, task.expected, now=now)
+    except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
+        return describe_error(err)
+    if outcome.details is NO_DETAILS:
+        return verdict
+    return Verdict(verdict.status, {**verdict.facts, **_facts(outcome, verdict.status)})
+
+
+def describe_error(err: BaseException) -> Verdict:
+    """The verdict of a task that could not be done, in the words of 0.10.3."""
+    return Verdict(
+        Status.ERROR,
+        {
+            "error_message": str(err) or type(err).__name__,
+            "error_type": type(err).__name__,
+            "error_details": "",
+        },
+    )
+
+
+def _judge_all(
+    check: type[BaseCheck],
+    expected: str,
+    outcomes: tuple[Outcome, ...],
+    now: datetime,
+) -> Verdict:
+    """The worst verdict over all addresses, and which they are."""
+    verdicts = [check.evaluate(outcome, expected, now=now) for outcome in outcomes]
+    pairs = list(zip(outcomes, verdicts, strict=True))
+    outcome, worst = max(
+        pairs,
+        key=lambda pair: (_BADNESS[pair[1].status], check.badness(pair[1].facts)),
+    )
+    told = [f"{_address(each)}: {verdict.status}" for each, verdict in pairs]
+    facts = {
+        **worst.facts,
+        **_facts(outcome, worst.status),
+        "address": _address(outcome),
+        "addresses": ", ".join(told),
+    }
+    return Verdict(worst.status, facts)
+
+
+def _facts(outcome: Outcome, status: Status) -> Mapping[str, Any]:
+    """Where redirects led, and, of a problem, which of several addresses it is about."""
+    details = outcome.details
+    facts: dict[str, Any] = {}
+    if details.hops:
+        facts |= {"hops": len(details.hops), "final_url": details.hops[-1]}
+    if details.addresses and status in {Status.FAILURE, Status.ERROR}:
+        facts["addresses"] = ", ".join(details.addresses)
+        if outcome.remote_address is not None:
+            facts["address"] = outcome.remote_address
+    return facts
+
+
+def _address(outcome: Outcome) -> str:
+    return outcome.remote_address or "no address"
