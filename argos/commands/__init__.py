@@ -10,8 +10,10 @@ from argos.commands.lazy import RootGroup
     cls=RootGroup,
     places={
         "agent": "argos.commands.agent:agent",
+        "channel": "argos.commands.channel:channel",
         "check": "argos.commands.check:check",
         "config": "argos.commands.config:config",
+        "notice": "argos.commands.notice:notice",
         "server": "argos.commands.server:server",
         "up": "argos.commands.up:up",
     },

@@ -22,6 +22,11 @@ MAX_HANGING = 3
 Open = Callable[[], Channel]
 
 
+def stumbled(err: Exception) -> str:
+    """What is said of a bug; its own words may hold what nobody should read."""
+    return f"The channel stumbled ({type(err).__name__}); the server's log says where."
+
+
 class Attempts:
     """Makes attempts; a recipient's channel stays open from one to the next."""
 

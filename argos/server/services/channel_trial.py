@@ -1,10 +1,11 @@
 """Try a channel: send a notice that says it is a test, and tell how that went."""
 
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from argos.channels import Notice, NoticeKind, Setup, find_setup, open_channel
+from argos.channels import Notice, NoticeKind, find_setup, open_channel, recipient_name
 from argos.clock import Clock, system_clock
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
@@ -13,9 +14,11 @@ from argos.core.text import cut, visible
 from argos.errors import DeliveryError
 from argos.schemas import Config
 from argos.server.queries.deliveries import ClaimedDelivery
-from argos.server.services.attempt import Attempts
+from argos.server.services.attempt import Attempts, stumbled
 from argos.server.services.notice import notice_of
 from argos.server.services.wording import Wording, wording_for
+
+log = logging.getLogger(__name__)
 
 _MAX_ERROR_LENGTH = 500
 
@@ -52,21 +55,21 @@ def try_channel(
     notice = make_trial_notice(
         sample or Sample(), wording_for(name, config), clock=clock
     )
-    return [_try(recipient, config, notice) for recipient in _recipients(setup)]
-
-
-def _recipients(setup: Setup) -> Sequence[str]:
-    return setup.recipients
+    return [_try(recipient, config, notice) for recipient in setup.recipients]
 
 
 def _try(recipient: str, config: Config, notice: Notice) -> Trial:
     attempts = Attempts()
+    name = recipient_name(recipient)
     try:
         attempts.send(
             recipient, lambda: open_channel(recipient, config.general), notice
         )
     except DeliveryError as err:
         return Trial(recipient, cut(visible(str(err)), _MAX_ERROR_LENGTH))
+    except Exception as err:  # a channel's bug is what the test is to show
+        log.exception("The channel of %s stumbled.", name)
+        return Trial(recipient, stumbled(err))
     finally:
         attempts.close(recipient)
     return Trial(recipient)

@@ -31,7 +31,7 @@ from argos.server.database import Database, Session
 from argos.server.models import DeliveryState, DeliveryTarget
 from argos.server.queries import deliveries as queries
 from argos.server.queries.deliveries import Claim, ClaimedDelivery, Finish
-from argos.server.services.attempt import TOTAL_TIMEOUT_S, Attempts
+from argos.server.services.attempt import TOTAL_TIMEOUT_S, Attempts, stumbled
 from argos.server.services.giving_up import is_patient_recipient, tell_undelivered
 from argos.server.services.message import message_of, wording_for
 
@@ -135,9 +135,11 @@ class Dispatcher:
         try:
             self.run_lane(recipient)
         except DatabaseError as err:
-            log.warning("Nothing can be sent to %s now: %s", recipient, err)
+            log.warning(
+                "Nothing can be sent to %s now: %s", recipient_name(recipient), err
+            )
         except Exception:  # a channel's bug must not end the others' lanes
-            log.exception("Sending to %s stumbled.", recipient)
+            log.exception("Sending to %s stumbled.", recipient_name(recipient))
         finally:
             with self._lock:
                 del self._lanes[recipient]
@@ -254,8 +256,10 @@ class _Lane:
         except DeliveryError as err:
             return self._failed(claim, deliveries, err)
         except Exception as err:  # a channel's bug is a failed attempt
-            log.exception("The channel of %s stumbled.", self._recipient)
-            error = DeliveryError(f"{type(err).__name__}: {err}", is_of_content=True)
+            log.exception(
+                "The channel of %s stumbled.", recipient_name(self._recipient)
+            )
+            error = DeliveryError(stumbled(err), is_of_content=True)
             return self._failed(claim, deliveries, error)
         return self._sent(claim)
 

@@ -14,6 +14,7 @@ from argos.server.routes.access import GUARDS, ROUTES, Access
 from tests.server.browsing import browse
 
 EXAMPLES = {
+    "delivery_id": "1",
     "host": "cloud.example.org",
     "task_id": "1",
     "result_id": "1",

@@ -29,6 +29,8 @@ PAGES = [
     "/incidents",
     "/incidents?s=open",
     "/incident/1",
+    "/notices",
+    "/notices?s=dead&done=retry",
     "/account",
     "/docs",
 ]
