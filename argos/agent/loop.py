@@ -10,28 +10,18 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 
 from argos.agent.backoff import Backoff
 from argos.agent.client import LeaseAnswer, LeaseRequest, Server
 from argos.agent.engine.interface import ProbeEngine
-from argos.agent.judging import describe_error
-from argos.agent.probing import (
-    ProbeGroup,
-    choose_outcome,
-    is_quick,
-    judge_group,
-    plan_probes,
-    second_look,
-)
+from argos.agent.prober import Prober
+from argos.agent.probing import plan_probes
 from argos.agent.reporter import Reporter, RunBlocking
 from argos.agent.result import encode_results
 from argos.agent.roster import Assignment, Roster
 from argos.agent.slots import Slots
-from argos.checks.base import Verdict
 from argos.clock import Clock
-from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure
 from argos.errors import NotAnArgosServer, ServerError, TokenRefused
 from argos.protocol import MAX_LEASE_GROUPS, HeldLease, Task
 
@@ -45,8 +35,6 @@ LEASE_PAUSE_S = 0.1
 """Between two leases while few slots are free, so that each call is worth it."""
 SHORT_WAIT_S = 1.0
 """An empty answer that comes sooner was not waited for."""
-ENGINE_MARGIN_S = 5.0
-"""What an engine may take longer than a probe's deadline before it is given up."""
 CALL_GRACE_S = 0.5
 PROBE_GRACE_S = 0.75
 RELEASE_LIMIT_S = 0.5
@@ -88,19 +76,23 @@ class AgentLoop:
         run_blocking: RunBlocking = asyncio.to_thread,
     ) -> None:
         self._server = server
-        self._engine = engine
         self._reporter = reporter
         self._clock = clock
         self._backoff = backoff
         self._settings = settings
         self._capabilities = capabilities
-        self._run_blocking = run_blocking
+        self._prober = Prober(
+            engine,
+            reporter,
+            clock=clock,
+            run_blocking=run_blocking,
+            when_done=self._end,
+        )
         self._roster = Roster(
             Slots(settings.slots, clock=clock, limit=settings.most_under_way),
             clock=clock,
-            begin=self._begin,
+            begin=self._prober.begin,
         )
-        self._running: dict[asyncio.Task[None], Assignment] = {}
         self._stopping = asyncio.Event()
         self._was_empty = True
         self._has_met_server = False
@@ -122,8 +114,7 @@ class AgentLoop:
             self._reporter.close()
             await asyncio.wait({reporting}, timeout=REPORT_GRACE_S)
         finally:
-            for working in self._running:
-                working.cancel()
+            self._prober.break_off()
             reporting.cancel()
             await asyncio.wait({reporting})
             await self._reporter.save()
@@ -237,81 +228,15 @@ class AgentLoop:
         self._reporter.add(encode_results(plan.hopeless, elapsed=timedelta(0)))
         self._roster.add(Assignment(group, received_at) for group in plan.groups)
 
-    def _begin(self, assignment: Assignment) -> None:
-        working = asyncio.create_task(self._work(assignment))
-        self._running[working] = assignment
-        working.add_done_callback(self._finish)
-
-    def _finish(self, working: asyncio.Task[None]) -> None:
-        assignment = self._running.pop(working, None)
-        if assignment is not None:
-            self._roster.end(assignment)
-
-    async def _work(self, assignment: Assignment) -> None:
-        """Probe and judge one group; whatever happens becomes its results."""
-        try:
-            outcome = await self._probe_surely(assignment)
-            elapsed = self._elapsed(assignment)
-            verdicts = await self._judge(assignment.group, outcome, elapsed)
-            timings = outcome.timings
-        except Exception as err:
-            log.exception("Could not probe %s", assignment.group.probe.url)
-            elapsed, timings = self._elapsed(assignment), None
-            verdicts = [(task, describe_error(err)) for task in assignment.group.tasks]
-        self._reporter.add(encode_results(verdicts, elapsed=elapsed, timings=timings))
-
-    async def _probe_surely(self, assignment: Assignment) -> Outcome:
-        """Probe; once more before a timeout counts that may be our own fault."""
-        probe = assignment.group.probe
-        outcome = await self._probe(probe)
-        again = second_look(probe, outcome, elapsed=self._elapsed(assignment))
-        if again is None:
-            return outcome
-        stall_ms = outcome.timings.timing_error_us / 1000
-        log.warning(
-            "Probing %s again: this agent stood still for %d ms while it timed out",
-            probe.url,
-            stall_ms,
-        )
-        return choose_outcome(outcome, await self._probe(again))
-
-    async def _probe(self, probe: Probe) -> Outcome:
-        limit_s = probe.timeout.total_seconds() + ENGINE_MARGIN_S
-        try:
-            async with asyncio.timeout(limit_s):
-                return await self._engine.probe(probe)
-        except TimeoutError:
-            message = f"The probe did not end within {limit_s:g} seconds."
-            return ProbeFailure(FailureKind.INTERNAL, message)
-
-    async def _judge(
-        self, group: ProbeGroup, outcome: Outcome, elapsed: timedelta
-    ) -> list[tuple[Task, Verdict]]:
-        now = self._server_time(group.tasks[0], elapsed)
-        judge = partial(judge_group, group, outcome, now=now)
-        if is_quick(group, outcome):
-            return judge()
-        return await self._run_blocking(judge)
-
-    def _server_time(self, task: Task, elapsed: timedelta) -> datetime:
-        """The server's clock, where it is known: ours may be wrong."""
-        if task.leased_at is None or task.leased_at.tzinfo is None:
-            return self._clock.utcnow()
-        return task.leased_at + elapsed
-
-    def _elapsed(self, assignment: Assignment) -> timedelta:
-        return timedelta(seconds=self._clock.monotonic() - assignment.received_at)
+    def _end(self, assignment: Assignment) -> None:
+        self._roster.end(assignment)
 
     # Stopping
 
     async def _wind_down(self) -> None:
         """Give probes under way a moment; hand back the leases of what is not done."""
         unused = self._roster.take_unused()
-        if self._running:
-            await asyncio.wait(self._running, timeout=PROBE_GRACE_S)
-        for working, assignment in self._running.items():
-            working.cancel()
-            unused.append(assignment)
+        unused += await self._prober.wind_down(grace_s=PROBE_GRACE_S)
         leases = {
             (lease.group_id, lease.lease_no): lease
             for assignment in unused

@@ -25,6 +25,8 @@ MAX_FACT_LENGTH = 2_000
 MAX_FACTS_BYTES = 8 * 1024
 _LONGEST_ESCAPE = 12
 """Bytes that JSON needs at most for one character: a surrogate pair."""
+_SURELY_SMALL = MAX_FACTS_BYTES // 2 // _LONGEST_ESCAPE
+"""Texts that have no more characters than this together need no closer look."""
 
 _CACHED_EXPECTATIONS = 4096
 
@@ -293,22 +295,28 @@ def finalize_by_status(status: Status) -> tuple[Status, Severity]:
 
 def tidy_facts(facts: Facts) -> dict[str, Any]:
     """Make texts visible and cut them, so that all facts together stay small."""
-    tidy = {
-        key: cut(visible(value), MAX_FACT_LENGTH) if isinstance(value, str) else value
-        for key, value in facts.items()
-    }
-    while _may_be_large(tidy) and len(json.dumps(tidy)) > MAX_FACTS_BYTES:
-        longest = max(
-            (key for key, value in tidy.items() if isinstance(value, str)),
-            key=lambda key: len(tidy[key]),
-        )
-        tidy[longest] = cut(tidy[longest], len(tidy[longest]) // 2)
+    tidy: dict[str, Any] = {}
+    length = 0
+    for key, value in facts.items():
+        if isinstance(value, str):
+            tidy[key] = text = cut(visible(value), MAX_FACT_LENGTH)
+            length += len(text)
+        else:
+            tidy[key] = value
+    if length > _SURELY_SMALL:
+        _shorten(tidy)
     return tidy
 
 
-def _may_be_large(facts: Facts) -> bool:
-    length = sum(len(value) for value in facts.values() if isinstance(value, str))
-    return length * _LONGEST_ESCAPE > MAX_FACTS_BYTES // 2
+def _shorten(facts: dict[str, Any]) -> None:
+    """Halve the longest text until all facts together are small enough."""
+    texts = {key: value for key, value in facts.items() if isinstance(value, str)}
+    while (
+        sum(map(len, texts.values())) > _SURELY_SMALL
+        and len(json.dumps(facts)) > MAX_FACTS_BYTES
+    ):
+        longest = max(texts, key=lambda key: len(texts[key]))
+        facts[longest] = texts[longest] = cut(texts[longest], len(texts[longest]) // 2)
 
 
 def _error_facts(message: str, kind: str, details: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A server that costs nearly nothing: `python -m bench.agent.stand_in PORT URL`.
+"""A server that costs nearly nothing: `python -m bench.agent.stand_in PORT URL…`.
 
 It speaks the real protocol, to our agents and to those of 0.10.3, but forgets all that
 it is told: what an agent can do at most shows when no server holds it up. Task groups
@@ -9,7 +9,9 @@ import argparse
 import asyncio
 import json
 import time
+import urllib.request
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import uvloop
@@ -35,18 +37,14 @@ COUNTS = "/counts"
 class Work:
     """What is due, and what has come back."""
 
-    def __init__(self, url: str, *, per_second: float | None) -> None:
+    def __init__(self, urls: list[str], *, per_second: float | None) -> None:
         self._per_second = per_second
         self._began_at: float | None = None
         self._handed_out = 0
         self.results = 0
         self.bad = 0
         """Results that are neither a success nor for the server to judge."""
-        checks = list(CHECKS)
-        if url.startswith("https:"):
-            checks[-2] = CERTIFICATE_CHECK
-        self._groups = [_group(f"{url}/{n}", n, checks) for n in range(URLS)]
-        self.checks = len(checks)
+        self._groups = [_group(f"{urls[n % len(urls)]}/{n}", n) for n in range(URLS)]
 
     def take(self, limit: int) -> list[bytes]:
         """Task groups that are due, as JSON with gaps for what each lease has."""
@@ -69,7 +67,10 @@ class Work:
         return b'{"result_ids":%b}' % json.dumps([1] * len(results)).encode()
 
 
-def _group(url: str, number: int, checks: list[tuple[str, str]]) -> bytes:
+def _group(url: str, number: int) -> bytes:
+    checks = list(CHECKS)
+    if url.startswith("https:"):
+        checks[-2] = CERTIFICATE_CHECK
     tasks = [
         {
             "id": number * len(checks) + index,
@@ -95,6 +96,12 @@ def _group(url: str, number: int, checks: list[tuple[str, str]]) -> bytes:
         for index, (check, expected) in enumerate(checks)
     ]
     return json.dumps(tasks)[1:-1].encode()
+
+
+def get_json(url: str) -> Any:
+    """What a server answers."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
 
 
 class Connection(asyncio.Protocol):
@@ -177,7 +184,7 @@ def main() -> None:
     """Read the arguments and serve."""
     parser = argparse.ArgumentParser(prog="python -m bench.agent.stand_in")
     parser.add_argument("port", type=int)
-    parser.add_argument("url", help="of the websites; a path is appended")
+    parser.add_argument("url", nargs="+", help="of a website; a path is appended")
     parser.add_argument("--per-second", type=float, help="task groups due a second")
     options = parser.parse_args()
     uvloop.run(serve(options.port, Work(options.url, per_second=options.per_second)))

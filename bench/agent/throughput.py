@@ -8,7 +8,6 @@ check. All share the machine's cores with nginx and the stand-in.
 """
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.agent.measuring import cpu_seconds, memory_mib
-from bench.agent.stand_in import CHECKS, COUNTS
+from bench.agent.stand_in import CHECKS, COUNTS, get_json
 from bench.probe.website import Website, running_website
 from bench.probe.wrk import run_wrk
 from tests.e2e.ancestor import VERSION, find_ancestor
@@ -168,7 +167,7 @@ class _Bench:
         self, subject: str, server: str, command: list[str], options: tuple[str, ...]
     ) -> Figures:
         def done() -> int:
-            counts = json.loads(_get(server + COUNTS))
+            counts = get_json(server + COUNTS)
             assert counts["bad"] == 0, f"{counts['bad']} results of {subject} are bad"
             return int(counts["results"]) // len(CHECKS)
 
