@@ -102,15 +102,25 @@ DEFAULT_SLOTS = 100
     metavar="ADDRESS",
     help="Resolve names by this server, such as 9.9.9.9; may be repeated.",
 )
+@click.option(
+    "--proxy",
+    metavar="URL",
+    default=None,
+    envvar="ARGOS_AGENT_PROXY",
+    help="Reach websites by this proxy, http://host:port or socks5h://host:port, unless "
+    "the config says otherwise.",
+)
 @click.option("--public-only", is_flag=True, help="Probe nothing but public addresses.")
 @click.option(
     "--allow",
+    "--allow-network",
     multiple=True,
     metavar="NETWORK",
     help="An exception to --public-only, or a metadata address; may be repeated.",
 )
 @click.option(
     "--deny",
+    "--deny-network",
     multiple=True,
     metavar="NETWORK",
     help="Never probe addresses of this network; may be repeated.",
@@ -153,6 +163,7 @@ class _Wishes:
     ca_file: str | None
     probe_ca_file: str | None
     name_servers: tuple[str, ...]
+    proxy: str | None
     public_only: bool
     allow: tuple[str, ...]
     deny: tuple[str, ...]
@@ -191,7 +202,8 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
             ca_file=wishes.probe_ca_file,
             user_agent_suffix=suffix,
             policy=_make_policy(wishes),
-            name_servers=wishes.name_servers,
+            name_servers=check_name_servers(wishes.name_servers),
+            proxy=check_proxy_option(wishes.proxy),
         ),
         spool_folder=wishes.spool_dir or default_spool_folder(environ),
         has_ipv6=wishes.has_ipv6,
@@ -217,6 +229,28 @@ def check_server_url(url: str) -> str:
             "Use https.",
             parts.netloc.rpartition("@")[2],
         )
+    return url
+
+
+def check_name_servers(servers: tuple[str, ...]) -> tuple[str, ...]:
+    """The name servers, if they are some; a usage error otherwise."""
+    from argos.core.options import check_name_server
+
+    try:
+        return tuple(check_name_server(server) for server in servers)
+    except ValueError as err:
+        raise click.UsageError(f"--name-server {err}.") from err
+
+
+def check_proxy_option(url: str | None) -> str | None:
+    """The proxy, if it is one; a usage error otherwise, without its password."""
+    from argos.core.options import check_proxy
+
+    try:
+        if url is not None:
+            check_proxy(url)
+    except ValueError as err:
+        raise click.UsageError(f"--proxy {err}.") from err
     return url
 
 

@@ -1,7 +1,9 @@
 """How `argos check` shows what it found: as tables, or as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.text import Text
 
 from argos.clock import utcnow
 from argos.commands.probing import Finding, Judgement
-from argos.core.probe import Certificate, Outcome, ProbeFailure, Timings
+from argos.core.probe import Certificate, Details, Outcome, ProbeFailure, Timings
 from argos.core.severity import Severity, worst
 from argos.core.text import cut, visible
 
@@ -42,12 +44,24 @@ def _describe(finding: Finding) -> list[Text]:
     outcome = finding.outcome
     if outcome is None:
         return lines
-    lines += [
-        Text(visible(line)) for line in (_answer(outcome), _phases(outcome.timings))
-    ]
+    told = [_answer(outcome), _phases(outcome.timings), *_way(outcome)]
     if outcome.certificate is not None:
-        lines.append(Text(visible(_certificate(outcome.certificate))))
-    return lines
+        told += _certificates(outcome.certificate)
+    return [*lines, *(Text(visible(line)) for line in told)]
+
+
+def _way(outcome: Outcome) -> Iterator[str]:
+    """How it got there: redirects, addresses, and what was agreed upon."""
+    details = outcome.details
+    if details.hops:
+        yield f"Redirects: {' → '.join(details.hops)}"
+    if details.by_address:
+        for each in details.by_address:
+            yield f"  {_answer(each)}"
+    elif details.addresses:
+        yield f"Addresses: {', '.join(details.addresses)}"
+    if details.handshake is not None:
+        yield f"Handshake: {details.handshake.protocol}, {details.handshake.cipher}"
 
 
 def _answer(outcome: Outcome) -> str:
@@ -70,13 +84,23 @@ def milliseconds(timings: Timings) -> dict[str, float]:
     return {name: value / 1000 for name, value in found.items() if value is not None}
 
 
-def _certificate(certificate: Certificate) -> str:
-    days = (certificate.not_after - utcnow()).days
+def _certificates(certificate: Certificate) -> Iterator[str]:
+    """The website's own certificate, and the others of its chain."""
     fault = f"; not accepted: {certificate.fault}" if certificate.fault else ""
-    return (
-        f"Certificate: {certificate.subject}, issued by {certificate.issuer}, until "
-        f"{certificate.not_after:%Y-%m-%d %H:%M} UTC ({days} days){fault}"
+    unverified = "" if certificate.is_verified else "; not verified"
+    key = f", {certificate.key}" if certificate.key else ""
+    yield (
+        f"Certificate: {certificate.subject}{key}, issued by {certificate.issuer},"
+        f" {_until(certificate.not_after)}{fault}{unverified}"
     )
+    for link in certificate.chain:
+        key = f", {link.key}" if link.key else ""
+        yield f"  signed by: {link.subject}{key}, {_until(link.not_after)}"
+
+
+def _until(moment: datetime) -> str:
+    days = (moment - utcnow()).days
+    return f"until {moment:%Y-%m-%d %H:%M} UTC ({days} days)"
 
 
 def _table(judgements: Iterable[Judgement]) -> Table:
@@ -105,7 +129,12 @@ def print_json(findings: Iterable[Finding]) -> None:
     """Print everything as one JSON object."""
     probes = [_as_json(finding) for finding in findings]
     severity = worst(Severity(probe["severity"]) for probe in probes)
-    print(json.dumps({"severity": severity, "probes": probes}, indent=2, default=str))
+    document = {"severity": severity, "probes": probes}
+    print(json.dumps(document, indent=2, default=_encode))
+
+
+def _encode(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _as_json(finding: Finding) -> dict[str, Any]:
@@ -141,13 +170,18 @@ def _outcome_as_json(outcome: Outcome) -> dict[str, Any]:
     else:
         document["status_code"] = outcome.status_code
         document["http_version"] = outcome.http_version
+    document |= _details_as_json(outcome.details)
     if (certificate := outcome.certificate) is not None:
-        document["certificate"] = {
-            "subject": certificate.subject,
-            "issuer": certificate.issuer,
-            "names": certificate.names,
-            "not_before": certificate.not_before.isoformat(),
-            "not_after": certificate.not_after.isoformat(),
-            "fault": certificate.fault,
-        }
+        document["certificate"] = asdict(certificate)
     return document
+
+
+def _details_as_json(details: Details) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "addresses": details.addresses,
+        "hops": details.hops,
+        "by_address": [_outcome_as_json(each) for each in details.by_address],
+    }
+    if details.handshake is not None:
+        document["handshake"] = asdict(details.handshake)
+    return {name: value for name, value in document.items() if value}

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -49,7 +49,11 @@ class Finding:
 
 
 def tasks_of_urls(
-    urls: tuple[str, ...], *, ip_version: str, timeout_s: float
+    urls: tuple[str, ...],
+    *,
+    ip_version: str,
+    timeout_s: float,
+    options: dict[str, Any] | None = None,
 ) -> list[Task]:
     """The checks that suit any website."""
     tasks: list[Task] = []
@@ -69,6 +73,7 @@ def tasks_of_urls(
                 expected=expected,
                 task_group=url,
                 timeout_s=timeout_s,
+                options=options,
             )
             for n, (name, expected) in enumerate(wanted.items())
         ]
@@ -136,7 +141,11 @@ async def look(tasks: list[Task], rules: FinalizeRules) -> list[Finding]:
     await engine.start()
     try:
         outcomes = await asyncio.gather(
-            *(engine.probe(group.probe) for group in plan.groups)
+            # Handshakes are listened to: people want to see what was agreed upon.
+            *(
+                engine.probe(replace(group.probe, wants_handshake=True))
+                for group in plan.groups
+            )
         )
     finally:
         await engine.close()

@@ -350,3 +350,18 @@ def test_a_check_of_the_handshake_has_the_whole_group_listened_to():
     assert group.probe.wants_handshake
     assert plan_probes(tasks).groups[0].probe is group.probe
     assert not plan_probes(tasks[:1]).groups[0].probe.wants_handshake
+
+
+def test_an_option_of_a_newer_server_is_an_error_that_says_so():
+    task = make_task(options={"retries": 3, "auth": {"bearer": "canary"}})
+    other = make_task(id=2)
+
+    plan = plan_probes([task, other])
+
+    [(hopeless, verdict)] = plan.hopeless
+    assert hopeless is task
+    assert verdict.status is Status.ERROR
+    assert verdict.facts["error_message"] == (
+        "This agent does not know the probe option retries: it is older than the server."
+    )
+    assert len(plan.groups) == 1

@@ -40,6 +40,7 @@ def wishes(**changes: Any) -> _Wishes:
         "ca_file": None,
         "probe_ca_file": None,
         "name_servers": (),
+        "proxy": None,
         "public_only": False,
         "allow": (),
         "deny": (),
@@ -318,3 +319,21 @@ async def test_results_survive_the_death_of_agent_and_server(
 
     [result] = server.of("/api/results")[-1].json()
     assert (result["task_id"], result["lease_no"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--proxy", "https://ada:canary@a:1", "--proxy must begin with http://"),
+        ("--proxy", "http://ada:canary@a", "--proxy must be a host and a port"),
+        ("--name-server", "dns.example", "--name-server must be an address"),
+    ],
+)
+def test_proxies_and_name_servers_that_are_none_are_refused(
+    argos, option, value, words
+) -> None:
+    result = argos("agent", "http://127.0.0.1:9", "a-token", option, value)
+
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "canary" not in result.stderr

@@ -158,6 +158,10 @@ def test_an_untrusted_certificate_is_shown_and_critical(argos: Run) -> None:
         (["http://["], "is not a URL"),
         (["http://a", "--timeout", "0"], "--timeout"),
         (["http://a", "--ip-version", "5"], "--ip-version"),
+        (["http://a", "--follow", "11"], "--follow"),
+        (["http://a", "--proxy", "ftp://ada:canary@b:1"], "--proxy must begin with"),
+        (["http://a", "--name-server", "dns.example"], "--name-server must be an"),
+        (["--domain", "b", "--follow", "1"], "the config has the options"),
     ],
 )
 def test_what_cannot_be_probed_is_a_usage_error(
@@ -167,3 +171,62 @@ def test_what_cannot_be_probed_is_a_usage_error(
 
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+class _Redirecting(_Website):
+    def do_GET(self) -> None:
+        self.send_response(302 if self.path == "/" else 200)
+        self.send_header("Location", "/there")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_redirects_handshake_and_chain_are_shown(argos: Run) -> None:
+    import trustme
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().create_child_ca().issue_cert("127.0.0.1").configure_cert(context)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as plain:
+        threading.Thread(target=plain.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{plain.server_address[1]}/"
+
+        followed = argos("check", url, "--follow", "2", "--all-addresses")
+        plain.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Website) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_address[1]}/"
+
+        shown = argos("check", url, "--http-version", "auto")
+        document = json.loads(argos("check", url, "--json").stdout)
+        server.shutdown()
+
+    assert "/there" in followed.output
+    assert followed.exit_code == 0
+    assert "Handshake: TLSv1.3, TLS_" in shown.output
+    assert "EC P-256" in shown.output
+    assert "signed by: " in shown.output
+    [probe] = document["probes"]
+    assert probe["handshake"]["protocol"] == "TLSv1.3"
+    assert probe["certificate"]["key"] == "EC P-256"
+    assert len(probe["certificate"]["chain"]) == 1
+    assert probe["certificate"]["not_after"].startswith("3000-")
+
+
+def test_the_configs_options_hold_for_its_websites(argos: Run, config: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        website = f"http://127.0.0.1:{server.server_address[1]}"
+        write_config(
+            config,
+            websites=f'  - domain: "{website}"\n    follow: 1\n    ipv6: false\n'
+            "    paths:\n      - {path: /, checks: [{status-is: 200}]}\n",
+        )
+
+        result = argos("check", "--domain", website, "--json")
+        server.shutdown()
+
+    assert result.exit_code == 0
+    [probe] = json.loads(result.stdout)["probes"]
+    assert probe["hops"] == [f"{website}/there"]
+    assert probe["checks"][0]["facts"]["final_url"] == f"{website}/there"

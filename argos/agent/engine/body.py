@@ -8,6 +8,10 @@ encoding leaves the body as it came, as browsers do.
 import zlib
 
 MAX_ENCODINGS = 2
+MAX_RATIO = 100
+"""What decoding may make of a byte; what is beyond is cut off, as behind the cap."""
+FREE_BYTES = 64 * 1024
+"""Small bodies may be as repetitive as they like."""
 
 ACCEPT_ENCODING = "gzip, deflate"
 """What we can decode with the standard library; the same as 0.10.3 asked for."""
@@ -46,6 +50,8 @@ def decode_body(raw: bytes, encodings: list[str], limit: int) -> tuple[bytes, bo
         )
     if not raw or not _KNOWN.issuperset(encodings):
         encodings = []
+    if encodings:
+        limit = min(limit, max(FREE_BYTES, MAX_RATIO * len(raw)))
     is_cut = False
     for encoding in reversed(encodings):
         # One byte more than the limit tells a body that just fits from a cut one.

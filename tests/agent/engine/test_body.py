@@ -5,7 +5,13 @@ import zlib
 
 import pytest
 
-from argos.agent.engine.body import BodyError, decode_body, encodings_of
+from argos.agent.engine.body import (
+    FREE_BYTES,
+    MAX_RATIO,
+    BodyError,
+    decode_body,
+    encodings_of,
+)
 
 TEXT = b"abc" * 100
 
@@ -84,3 +90,15 @@ def test_encodings_are_read_from_all_headers_in_order(values, encodings):
     headers = tuple(("content-encoding", value) for value in values)
 
     assert encodings_of((("server", "x"), *headers)) == encodings
+
+
+def test_s61_a_byte_becomes_no_more_than_a_hundred():
+    small, large = bytes(FREE_BYTES), bytes(10 * FREE_BYTES)
+
+    assert decode_body(gzip.compress(small), ["gzip"], 10**7) == (small, False)
+    raw = gzip.compress(large)
+    assert len(raw) * MAX_RATIO < len(large)
+    body, is_cut = decode_body(raw, ["gzip"], 10**7)
+    assert is_cut
+    assert len(body) == max(FREE_BYTES, MAX_RATIO * len(raw))
+    assert decode_body(large, [], 10**7) == (large, False)

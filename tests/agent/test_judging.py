@@ -1,0 +1,108 @@
+"""The verdict over all addresses, and what is told of the way."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from argos.agent.judging import judge
+from argos.checks import ResponseTime
+from argos.core.probe import (
+    Certificate,
+    Details,
+    FailureKind,
+    ProbeFailure,
+    ProbeResponse,
+    Timings,
+)
+from argos.core.severity import Status
+from argos.protocol import Task
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def make_task(check: str, expected: str) -> Task:
+    values: dict[str, Any] = {
+        "id": 1,
+        "url": "https://shop.example/",
+        "domain": "https://shop.example/",
+        "ip_version": "4",
+        "check": check,
+        "method": "GET",
+        "request_data": None,
+        "expected": expected,
+        "task_group": "",
+    }
+    return Task(**values)
+
+
+def answer(address: str, status: int = 200, **more: Any) -> ProbeResponse:
+    return ProbeResponse(status, remote_address=address, **more)
+
+
+def of_all(*outcomes: Any) -> ProbeResponse:
+    details = Details(by_address=outcomes, addresses=("192.0.2.1", "192.0.2.2"))
+    return answer("192.0.2.1", details=details)
+
+
+def test_the_worst_address_counts_and_is_named():
+    sick = answer("192.0.2.2", 500)
+    gone = ProbeFailure(FailureKind.CONNECT, "No.", remote_address="192.0.2.3")
+    task = make_task("status-is", "200")
+
+    one = judge(task, of_all(answer("192.0.2.1"), sick), now=NOW)
+    two = judge(task, of_all(gone, answer("192.0.2.1")), now=NOW)
+    none = judge(task, of_all(answer("192.0.2.1"), answer("192.0.2.4")), now=NOW)
+
+    assert one.status is Status.FAILURE
+    assert one.facts["address"] == "192.0.2.2"
+    assert one.facts["retrieved"] == 500
+    assert one.facts["addresses"] == "192.0.2.1: success, 192.0.2.2: failure"
+    assert two.facts["address"] == "192.0.2.3"
+    assert two.facts["error_type"] == "connect"
+    assert none.status is Status.SUCCESS
+
+
+def test_of_what_the_server_judges_the_worst_goes_there():
+    def until(address: str, days: int) -> ProbeResponse:
+        end = NOW + timedelta(days=days)
+        certificate = Certificate(NOW, end, "CN = a", "CN = b")
+        return answer(address, certificate=certificate)
+
+    outcome = of_all(until("192.0.2.1", 60), until("192.0.2.2", 3))
+    verdict = judge(
+        make_task("ssl-certificate-expiration", "on-check"), outcome, now=NOW
+    )
+    assert verdict.status is Status.ON_CHECK
+    assert verdict.facts["expires_in"] == 3
+    assert verdict.facts["address"] == "192.0.2.2"
+
+    slow_limit = ResponseTime.encode_expected(500)
+    slow = answer("192.0.2.2", timings=Timings(total_us=900_000))
+    quick = answer("192.0.2.1", timings=Timings(total_us=100_000))
+    verdict = judge(
+        make_task("response-time", slow_limit), of_all(slow, quick), now=NOW
+    )
+    assert verdict.facts["elapsed_ms"] == 900.0
+
+
+def test_several_addresses_are_told_of_problems_only():
+    task = make_task("status-is", "200")
+    details = Details(addresses=("192.0.2.1", "192.0.2.2"))
+
+    good = judge(task, answer("192.0.2.1", details=details), now=NOW)
+    bad = judge(task, answer("192.0.2.1", 404, details=details), now=NOW)
+
+    assert "addresses" not in good.facts
+    assert bad.facts["addresses"] == "192.0.2.1, 192.0.2.2"
+    assert bad.facts["address"] == "192.0.2.1"
+
+
+def test_redirects_are_told_with_their_end():
+    details = Details(hops=("https://a.example/", "https://b.example/"))
+
+    verdict = judge(
+        make_task("status-is", "200"), replace(answer("::1"), details=details), now=NOW
+    )
+
+    assert verdict.facts["hops"] == 2
+    assert verdict.facts["final_url"] == "https://b.example/"
