@@ -14,6 +14,8 @@ _RUNS = WINDOW + 1
 _FULL = 1 << _RUNS
 """Stands above the oldest run, so that a short history is told from a long one."""
 FRESH = 1
+ALL_OK = _FULL
+"""Nothing but runs that were ok, for as long as is remembered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,13 @@ _KINDS = {
     "integer": Kind(23, 1007, "i"),
     "smallint": Kind(21, 1005, "h"),
     "boolean": Kind(16, 1000, "?"),
-    "timestamptz": Kind(1184, 1185, "q", lru_cache(maxsize=4096)(_encode_moment)),
+    "timestamptz": Kind(1184, 1185, "q", _encode_moment),
     "bytea": Kind(17, 1001, ""),
 }
 _TEXT = Kind(25, 1009, "", str.encode)
 """What PostgreSQL makes enums and documents of, too."""
+_NAMES = frozenset({"severity", "status", "event_kind", "text"})
+"""Texts that repeat."""
 
 
 def pack_array(kind: str, values: Sequence[Any]) -> PackedArray:
@@ -63,7 +65,9 @@ def pack_array(kind: str, values: Sequence[Any]) -> PackedArray:
     header = _HEADER.pack(1, has_null, known.oid, len(values), 1)
     if not values:
         header = _HEADER.pack(0, 0, known.oid, 0, 0)[:12]
-    if has_null:
+    if kind in _NAMES and not has_null:
+        body = b"".join(map(_pack_name, values))
+    elif has_null:
         body = _pack_with_nulls(known, values)
     else:
         encoded = map(known.encode, values) if known.encode else values
@@ -73,7 +77,7 @@ def pack_array(kind: str, values: Sequence[Any]) -> PackedArray:
 
 def _pack(kind: Kind, values: Any, count: int) -> bytes:
     if not kind.form:
-        return b"".join(chain.from_iterable((_LENGTH.pack(len(v)), v) for v in values))
+        return b"".join(map(_prefix, values))
     element = Struct("!" + kind.form)
     flat = chain.from_iterable(zip(repeat(element.size, count), values, strict=True))
     return _row_struct(kind.form, count).pack(*flat)
@@ -93,8 +97,17 @@ def _pack_with_nulls(kind: Kind, values: Sequence[Any]) -> bytes:
         if pack is not None:
             parts.append(pack(size, encoded))
         else:
-            parts += (_LENGTH.pack(len(encoded)), encoded)
+            parts.append(_prefix(encoded))
     return b"".join(parts)
+
+
+def _prefix(value: bytes) -> bytes:
+    return _LENGTH.pack(len(value)) + value
+
+
+@lru_cache(maxsize=4096)
+def _pack_name(value: str) -> bytes:
+    return _prefix(value.encode())
 
 
 @lru_cache(maxsize=4096)

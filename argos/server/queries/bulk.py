@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from argos.server.arrays import pack_array
+from argos.server.arrays import PackedArray, pack_array
 from argos.server.columns import to_epoch_us
 
 
@@ -36,6 +36,15 @@ def id_in(session: Session, column: Any, ids: Collection[int]) -> ColumnElement[
         return column.in_(select(rows.c.value))  # type: ignore[no-any-return]  # as below
     array = bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True)
     return column == any_(array)  # type: ignore[no-any-return]  # column may be any
+
+
+def id_list(
+    session: Session, ids: Sequence[int]
+) -> tuple[str, dict[str, PackedArray | str]]:
+    """The same for a statement as text: what follows the column, and its parameter."""
+    if is_sqlite(session):
+        return "IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(ids)}
+    return "= ANY(:ids)", {"ids": pack_array("bigint", ids)}
 
 
 def key_in(
@@ -107,9 +116,8 @@ class RowSource:
 
     def _native(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """The rows as SQLite's driver takes them: moments are numbers."""
-        encode = lru_cache(maxsize=None)(_native_moment)
         columns = [
-            map(encode, values) if kind == "timestamptz" else values
+            map(_native_moment, values) if kind == "timestamptz" else values
             for kind, values in zip(
                 self.columns.values(), zip(*rows, strict=True), strict=True
             )

@@ -299,7 +299,7 @@ def _find(session: Session, results: Mapping[int, NewResult]) -> dict[int, int]:
 def _ids(
     session: Session, statement: TextClause, parameters: dict[str, Any]
 ) -> dict[int, int]:
-    return {row[0]: row[1] for row in session.execute(statement, parameters)}
+    return {row[0]: row[1] for row in session.execute(statement, parameters).all()}
 
 
 def move_tasks(session: Session, *, moves: Sequence[TaskMove]) -> None:

@@ -8,13 +8,13 @@ from argos.core.rollup import Kind, Ledger, OpenHour, hour_of, slot
 from argos.core.severity import Status
 from argos.server.database import Session
 from argos.server.queries import counting as queries
+from argos.server.queries.calm import CalmMove, Glance
 from argos.server.queries.results import (
     NewResult,
     ScheduleMove,
     ScheduleRow,
     Stored,
     TaskMove,
-    TaskRow,
 )
 
 
@@ -23,14 +23,17 @@ class Counting:
     """What some results add: to the open hours of what moves, else to closed hours."""
 
     moves: Sequence[TaskMove] = ()
+    calm_moves: Sequence[CalmMove] = ()
     runs: Sequence[ScheduleMove] = ()
-    tasks: Mapping[int, TaskRow] = field(default_factory=dict)
+    tasks: Mapping[int, Glance] = field(default_factory=dict)
     schedules: Mapping[int, ScheduleRow] = field(default_factory=dict)
     _by_task: Ledger[int] = field(init=False)
     _by_group: Ledger[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        tasks = (self.tasks[move.id] for move in self.moves)
+        moving = [move.id for move in self.moves]
+        moving += [move.id for move in self.calm_moves]
+        tasks = (self.tasks[id_] for id_ in moving)
         self._by_task = Ledger({
             task.id: OpenHour(task.open_hour, task.open_counts or b"") for task in tasks
         })
@@ -64,6 +67,14 @@ class Counting:
             move._replace(open_hour=open_.hour, open_counts=open_.tally)
             for move in self.moves
             for open_ in (hours[move.id],)
+        ]
+
+    def calm_task_moves(self) -> list[CalmMove]:
+        """The moves of calm tasks, likewise."""
+        hours = self._by_task.open
+        return [
+            CalmMove(move.id, move.completed_at, move.applied_lease_no, *hours[move.id])
+            for move in self.calm_moves
         ]
 
     def schedule_moves(self) -> list[ScheduleMove]:

@@ -6,12 +6,13 @@ batches never wait for each other in a circle; nothing is sent from here.
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 
 from argos.checks import get_registered_check
-from argos.checks.base import FinalizeRules, finalize_by_status
+from argos.checks.base import BaseCheck, FinalizeRules, finalize_by_status
 from argos.core.incident import Outcome, Patience, Reason, Step, advance
 from argos.core.severity import Severity, Status
 from argos.core.suspicion import WINDOW
@@ -20,6 +21,12 @@ from argos.protocol import MAX_REPORT_RESULTS, AgentResult, Refusal, ReportAnswe
 from argos.schemas import Config
 from argos.server.database import Database, Session
 from argos.server.queries import results as queries
+from argos.server.queries.calm import (
+    CalmMove,
+    Glance,
+    lock_tasks,
+    move_calm_tasks,
+)
 from argos.server.queries.counting import add_gaps
 from argos.server.queries.results import (
     NewResult,
@@ -96,9 +103,13 @@ class Batch:
     watch: AgentWatch | None = None
     refused: list[Refusal] = field(default_factory=list)
     _results: list[NewResult] = field(default_factory=list)
+    _glances: dict[int, Glance] = field(default_factory=dict)
     _tasks: dict[int, TaskRow] = field(default_factory=dict)
+    """Those that are not calm, or are not found ok."""
     _schedules: dict[int, ScheduleRow] = field(default_factory=dict)
     _moves: list[TaskMove] = field(default_factory=list)
+    _calm_moves: list[CalmMove] = field(default_factory=list)
+    _moved: set[int] = field(default_factory=set)
     _states: list[StateMove] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _runs: dict[int, Run] = field(default_factory=dict)
@@ -113,6 +124,7 @@ class Batch:
         self._load(session, {item.result.task_id for item in read})
         self._witnesses = Witnesses(session, agent=self.agent, now=self.now)
         verdicts = self._finalize(read)
+        self._load_restless(session, read, verdicts)
         self._is_suspect = self._watch_agent(session, read, verdicts)
         for item in read:
             try:
@@ -123,12 +135,14 @@ class Batch:
         self._ids = [result.id for result in stored]
         counting = Counting(
             self._moves,
+            self._calm_moves,
             [run.end() for run in self._runs.values()],
-            self._tasks,
+            self._glances,
             self._schedules,
         )
         counting.count(self._results, stored)
         queries.move_tasks(session, moves=counting.task_moves())
+        move_calm_tasks(session, moves=counting.calm_task_moves())
         move_states(session, moves=self._states)
         queries.move_schedules(session, moves=counting.schedule_moves())
         counting.write_closed(session)
@@ -140,9 +154,9 @@ class Batch:
         """The ids of the stored results, in the order of the items."""
         return self._ids
 
-    def _load(self, session: Session, task_ids: Iterable[int]) -> None:
-        self._tasks = queries.lock_tasks(session, ids=sorted(task_ids))
-        groups = {row.group_id for row in self._tasks.values()} - {None}
+    def _load(self, session: Session, task_ids: set[int]) -> None:
+        self._glances = lock_tasks(session, ids=task_ids)
+        groups = {row.group_id for row in self._glances.values()} - {None}
         self._schedules = queries.lock_schedules(
             session, ids=sorted(group for group in groups if group is not None)
         )
@@ -152,15 +166,33 @@ class Batch:
         return {
             item.index: _finalize(item, task, rules)
             for item in read
-            if (task := self._tasks.get(item.result.task_id)) is not None
+            if (task := self._glances.get(item.result.task_id)) is not None
         }
 
+    def _load_restless(
+        self, session: Session, read: Sequence[ReadItem], verdicts: "_Verdicts"
+    ) -> None:
+        """Read all of the tasks that may change by more than their last ok."""
+        ids = {task.id for task in self._glances.values() if not task.is_calm}
+        ids |= {
+            item.result.task_id
+            for item in read
+            if (verdict := verdicts.get(item.index))
+            and verdict != (Status.SUCCESS, Severity.OK)
+        }
+        if ids:
+            self._tasks = queries.lock_tasks(session, ids=sorted(ids))
+
     def _take_item(self, item: ReadItem, verdicts: "_Verdicts") -> None:
-        task = self._tasks.get(item.result.task_id)
+        task = self._glances.get(item.result.task_id)
         if task is None:
             raise _Refused("There is no such task.")
         schedule = self._schedules.get(task.group_id or 0)
-        moves_state = _moves_state(item.result, task, schedule, agent=self.agent)
+        moves_state = (
+            _moves_state(item.result, task, schedule, agent=self.agent)
+            # The same run again, in this batch, finds its state moved.
+            and task.id not in self._moved
+        )
         submitted_at = self._measured_at(item.result, schedule)
         status, severity = verdicts[item.index]
         context = item.context
@@ -169,21 +201,31 @@ class Batch:
             context = json.dumps(item.facts | {DOUBT: NOT_BELIEVED})
         self._results.append(
             NewResult(
-                task_id=task.id,
-                agent_id=self.agent,
-                submitted_at=submitted_at,
-                received_at=self.now,
-                status=status,
-                severity=severity,
-                context=context,
-                is_late=not moves_state,
-                in_maintenance=False,
-                **item.timings,
+                task.id,
+                self.agent,
+                submitted_at,
+                self.now,
+                status,
+                severity,
+                context,
+                not moves_state,
+                False,  # in maintenance
+                *item.timings,
             )
         )
         if moves_state:
             assert schedule is not None
-            self._move(item, task, schedule)
+            self._moved.add(task.id)
+            run = self._runs.get(schedule.id)
+            if run is None:
+                run = self._runs[schedule.id] = Run(schedule)
+            restless = self._tasks.get(task.id)
+            if restless is None:
+                move = CalmMove(task.id, submitted_at, schedule.lease_no)
+                self._calm_moves.append(move)
+                run.end_at(submitted_at)
+            else:
+                self._move(item, restless, run)
 
     def _measured_at(
         self, result: AgentResult | ReadResult, schedule: ScheduleRow | None
@@ -200,8 +242,8 @@ class Batch:
             raise _Refused(f"It is older than {OLDEST_RESULT.days} days.")
         return moment
 
-    def _move(self, item: ReadItem, task: TaskRow, schedule: ScheduleRow) -> None:
-        result = self._results[-1]
+    def _move(self, item: ReadItem, task: TaskRow, run: Run) -> None:
+        result, schedule = self._results[-1], run.schedule
         before = read_state(task)
         step, question = self._advance(task, result, schedule)
         move = _task_move(task, result, step, lease_no=schedule.lease_no)
@@ -211,10 +253,7 @@ class Batch:
             self._states.append(remembered)
         if step.event is not None:
             self._changes.append(Change(task, move, step, self.agent, item.context))
-        run = self._runs.setdefault(schedule.id, Run(schedule))
         run.add(move, recheck_delay=task.recheck_delay, question=question)
-        # The same run again, later in this batch, must find its state moved.
-        self._tasks[task.id] = task._replace(applied_lease_no=schedule.lease_no)
 
     def _advance(
         self, task: TaskRow, result: NewResult, schedule: ScheduleRow
@@ -250,11 +289,12 @@ class Batch:
         looks = [
             (task.domain, verdicts[item.index][1] is not Severity.OK)
             for item in read
-            if (task := self._tasks.get(item.result.task_id)) is not None
-            and task.told_severity is Severity.OK
+            if (task := self._glances.get(item.result.task_id)) is not None
+            and self._is_untold(task.id)
             and self._is_fresh(item.result)
         ]
-        self.watch.note(self.agent, looks, at=self.now)
+        # Of the checks of one run, one failure is enough.
+        self.watch.note(self.agent, dict(sorted(looks)).items(), at=self.now)
         if any(failed for _, failed in looks) or self.watch.is_suspect(
             session, agent=self.agent, now=self.now
         ):
@@ -262,6 +302,10 @@ class Batch:
                 session, agent=self.agent, config=self.config, now=self.now
             )
         return False
+
+    def _is_untold(self, task_id: int) -> bool:
+        task = self._tasks.get(task_id)
+        return task is None or task.told_severity is Severity.OK
 
     def _is_fresh(self, result: AgentResult | ReadResult) -> bool:
         if result.leased_at is None or result.elapsed_us is None:
@@ -277,7 +321,7 @@ class Batch:
 
 def _moves_state(
     result: AgentResult | ReadResult,
-    task: TaskRow,
+    task: Glance,
     schedule: ScheduleRow | None,
     *,
     agent: str,
@@ -287,7 +331,7 @@ def _moves_state(
     Else it is late: stored, but it moves nothing. Agents of 0.10.3 know no fence; theirs
     is the newest lease if they hold it.
     """
-    if task.archived_at is not None or schedule is None:
+    if task.is_archived or schedule is None:
         return False
     if result.lease_no is not None:
         if result.lease_no > schedule.lease_no:
@@ -301,13 +345,23 @@ def _moves_state(
 
 
 def _finalize(
-    item: ReadItem, task: TaskRow, rules: FinalizeRules
+    item: ReadItem, task: Glance, rules: FinalizeRules
 ) -> tuple[Status, Severity]:
-    try:
-        check = get_registered_check(task.check)
-    except CheckNotFound:
+    check = _judge(task.check)
+    if check is None:
         return finalize_by_status(item.result.status)
     return check.finalize(item.result.status, item.facts, rules, expected=task.expected)
+
+
+@cache
+def _judge(name: str) -> type[BaseCheck] | None:
+    """The check, if it judges itself; most go by the status that the agent found."""
+    try:
+        check = get_registered_check(name)
+    except CheckNotFound:
+        return None
+    is_own = check.finalize.__func__ is not BaseCheck.finalize.__func__  # type: ignore[attr-defined]  # class methods have it
+    return check if is_own else None
 
 
 def _task_move(

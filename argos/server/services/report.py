@@ -97,14 +97,14 @@ class ReadItem:
         return facts
 
     @property
-    def timings(self) -> dict[str, int | None]:
-        """How long each phase took, by name."""
+    def timings(self) -> tuple[int | None, ...]:
+        """How long each phase took, in the order of `PhaseTimings`."""
         timings = self.result.timings
         if timings is None:
-            return {}
+            return ()
         if isinstance(timings, ReadTimings):
-            return msgspec.structs.asdict(timings)
-        return vars(timings)
+            return msgspec.structs.astuple(timings)
+        return tuple(vars(timings).values())
 
 
 def parse_report(body: bytes) -> Sequence[object]:

@@ -32,11 +32,16 @@ class Run:
         self, move: TaskMove, *, recheck_delay: float | None, question: Question | None
     ) -> None:
         self.question = self.question or question
-        self.ended_at = max(self.ended_at or move.completed_at, move.completed_at)
+        self.end_at(move.completed_at)
         trouble = is_in_trouble(move.severity, move.told_severity)
         if trouble and recheck_delay is not None:
             known = self.recheck_delay
             self.recheck_delay = min(recheck_delay, known or recheck_delay)
+
+    def end_at(self, moment: datetime) -> None:
+        """Another task of the group was measured."""
+        if self.ended_at is None or moment > self.ended_at:
+            self.ended_at = moment
 
     def end(self) -> ScheduleMove:
         schedule = self.schedule

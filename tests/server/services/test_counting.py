@@ -47,7 +47,7 @@ class Storm:
                 )
             if tasks:
                 self._report(agent, tasks)
-            self.now += timedelta(minutes=self.random.choice([0, 1, 1, 7, 40]))
+            self.now += timedelta(minutes=self.random.choice([0, 1, 7, 40, 90]))
             if self.kept and self.random.random() < 0.3:
                 late = self.random.randrange(len(self.kept))
                 self._post(*self.kept[late])
@@ -99,7 +99,7 @@ def storm(database: Database, config: Config, now: datetime) -> Storm:
                 tasks={"recheck_delay": 0.5} if place % 2 else None,
             )
     storm = Storm(database, config, now)
-    storm.blow(90)
+    storm.blow(40)
     return storm
 
 

@@ -1,0 +1,82 @@
+"""Tasks that are well, and stay so: most results change next to nothing of a task."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from argos.core.flapping import ALL_OK
+from argos.core.severity import Severity, Status
+from argos.server.queries.bulk import RowSource, id_list, is_sqlite
+
+
+class Glance(NamedTuple):
+    """What of a task every result of it needs."""
+
+    id: int
+    group_id: int | None
+    domain: str
+    check: str
+    expected: str
+    is_archived: bool
+    applied_lease_no: int
+    open_hour: int | None
+    open_counts: bytes | None
+    is_calm: bool
+    """One more result that is ok changes nothing but when the task was last ok."""
+
+
+class CalmMove(NamedTuple):
+    """What an ok result makes of a calm task."""
+
+    id: int
+    completed_at: datetime
+    applied_lease_no: int
+    open_hour: int | None = None
+    open_counts: bytes | None = None
+
+
+# `read_state` of such a row is a state that `advance` by an ok result leaves as it is.
+IS_CALM = f"""
+  severity = '{Severity.OK}' AND last_status = '{Status.SUCCESS}'
+  AND severity_since IS NOT NULL AND completed_at IS NOT NULL
+  AND told_severity = '{Severity.OK}' AND contiguous_failures = 0
+  AND failing_since IS NULL AND contiguous_successes = 0 AND NOT already_retried
+  AND run_history = {ALL_OK} AND NOT is_flapping AND seen_by IS NULL
+  AND confirming_since IS NULL AND doubted_agent IS NULL
+"""
+_LOCK_TASKS = f"""
+SELECT id, group_id, domain, "check", expected, archived_at IS NOT NULL,
+  applied_lease_no, open_hour, open_counts, ({IS_CALM})
+FROM tasks WHERE id {{in_ids}} ORDER BY id {{lock}}
+"""  # noqa: S608  # constants of ours
+_MOVES = RowSource({
+    "id": "bigint",
+    "completed_at": "timestamptz",
+    "applied_lease_no": "integer",
+    "open_hour": "integer",
+    "open_counts": "bytea",
+})
+_MOVE_TASKS = """
+UPDATE tasks SET
+  completed_at = u.completed_at, last_severity_update = u.completed_at,
+  applied_lease_no = u.applied_lease_no,
+  open_hour = u.open_hour, open_counts = u.open_counts
+FROM {rows} WHERE tasks.id = u.id
+"""
+
+
+def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, Glance]:
+    """Tasks by id, locked in the order of their ids until the transaction ends."""
+    in_ids, parameters = id_list(session, sorted(ids))
+    lock = "" if is_sqlite(session) else "FOR NO KEY UPDATE"
+    statement = text(_LOCK_TASKS.format(in_ids=in_ids, lock=lock))
+    rows = session.execute(statement, parameters).all()
+    return {row[0]: Glance._make(row) for row in rows}
+
+
+def move_calm_tasks(session: Session, *, moves: Sequence[CalmMove]) -> None:
+    """Write when calm tasks were last ok."""
+    _MOVES.write(session, _MOVE_TASKS, moves)

@@ -1,0 +1,114 @@
+"""Calm tasks: the short way writes what the long way would."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, strategies as st
+from sqlalchemy import select, update
+
+from argos.core.flapping import ALL_OK, RunHistory
+from argos.core.incident import Outcome, Patience, Reason, TaskState, advance
+from argos.core.schedule import EPOCH
+from argos.core.severity import Severity, Status
+from argos.server.models import Task
+from argos.server.queries import calm, results
+from argos.server.queries.calm import CalmMove
+from tests.server.factories import add_group, task_ids
+
+
+@given(
+    st.sampled_from([None, "anna"]),
+    st.builds(Patience, st.integers(0, 3), st.integers(0, 3), st.booleans()),
+)
+def test_an_ok_result_leaves_a_calm_state_as_it_is(agent, patience):
+    calm_state = TaskState(has_run=True, history=RunHistory(ALL_OK))
+
+    step = advance(calm_state, Outcome(Severity.OK, EPOCH, agent=agent), patience)
+
+    assert (step.state, step.event, step.reason) == (calm_state, None, Reason.STILL_OK)
+
+
+@pytest.fixture
+def task_id(database, now) -> int:
+    with database.transaction() as session:
+        (id_,) = task_ids(session, add_group(session, "a", due_at=now).id)
+        session.execute(
+            update(Task).values(
+                severity=Severity.OK,
+                last_status=Status.SUCCESS,
+                severity_since=now,
+                completed_at=now,
+                run_history=ALL_OK,
+            )
+        )
+    return id_
+
+
+def glance(database, task_id):
+    with database.transaction() as session:
+        return calm.lock_tasks(session, ids={task_id})[task_id]
+
+
+def test_a_task_that_is_well_is_calm(database, task_id):
+    assert glance(database, task_id).is_calm
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"severity": Severity.CRITICAL}, {"last_status": Status.ON_CHECK},
+        {"severity_since": None}, {"completed_at": None},
+        {"told_severity": Severity.CRITICAL}, {"contiguous_failures": 1},
+        {"failing_since": EPOCH}, {"contiguous_successes": 1},
+        {"already_retried": True}, {"run_history": ALL_OK | 2}, {"run_history": 1},
+        {"is_flapping": True}, {"seen_by": "anna"}, {"confirming_since": EPOCH},
+        {"doubted_agent": "anna", "doubted_since": EPOCH},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_whatever_is_remembered_makes_a_task_restless(sqlite_database, now, change):
+    with sqlite_database.transaction() as session:
+        (id_,) = task_ids(session, add_group(session, "a", due_at=now).id)
+        calm_values = {
+            "severity": Severity.OK, "last_status": Status.SUCCESS,
+            "severity_since": now, "completed_at": now, "run_history": ALL_OK,
+        }  # fmt: skip
+        session.execute(update(Task).values(calm_values | change))
+
+    assert not glance(sqlite_database, id_).is_calm
+
+
+def test_a_calm_move_writes_the_moments_and_nothing_else(database, task_id, now):
+    later = now + timedelta(minutes=5)
+    before = row_of(database, task_id)
+
+    with database.transaction() as session:
+        move = CalmMove(task_id, later, 7, open_hour=3, open_counts=b"\0\1")
+        calm.move_calm_tasks(session, moves=[move])
+
+    assert row_of(database, task_id) == before | {
+        "completed_at": later,
+        "last_severity_update": later,
+        "applied_lease_no": 7,
+        "open_hour": 3,
+        "open_counts": b"\0\1",
+    }
+
+
+def row_of(database, task_id):
+    with database.reading() as session:
+        columns = Task.__table__.columns
+        row = session.execute(select(*columns).where(columns.id == task_id)).one()
+    return dict(row._mapping)
+
+
+def test_all_that_a_task_remembers_is_looked_at():
+    looked_at = {"id", "group_id", "domain", "check", "expected", "archived_at"}
+    looked_at |= {"recheck_delay", "retry_before_notification", "confirm"}
+    looked_at |= {"recoveries_before_notification", "event_count", "applied_lease_no"}
+    looked_at |= {"add_alerts_recipients", "overwrite_alerts_recipients"}
+    looked_at |= {"open_hour", "open_counts", "doubted_since"}
+    for name in results.TaskRow._fields:
+        assert name in looked_at or name in calm.IS_CALM, (
+            f"{name} is new: can a task be calm whatever it holds?"
+        )
