@@ -16,6 +16,7 @@ _BADNESS = {
     Status.ERROR: 2,
     Status.FAILURE: 3,
 }
+_PROBLEMS = frozenset({Status.FAILURE, Status.ERROR})
 
 
 def judge(task: Task, outcome: Outcome, *, now: datetime) -> Verdict:
@@ -28,7 +29,7 @@ def judge(task: Task, outcome: Outcome, *, now: datetime) -> Verdict:
         verdict = check.evaluate(outcome, task.expected, now=now)
     except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
         return describe_error(err)
-    if outcome.details is NO_DETAILS:
+    if outcome.details is NO_DETAILS and verdict.status not in _PROBLEMS:
         return verdict
     return Verdict(verdict.status, {**verdict.facts, **_facts(outcome, verdict.status)})
 
@@ -69,14 +70,16 @@ def _judge_all(
 
 
 def _facts(outcome: Outcome, status: Status) -> Mapping[str, Any]:
-    """Where redirects led, and, of a problem, which of several addresses it is about."""
+    """Where redirects led, and, of a problem, which address it is about."""
     details = outcome.details
     facts: dict[str, Any] = {}
     if details.hops:
         facts |= {"hops": len(details.hops), "final_url": details.hops[-1]}
-    if details.addresses and status in {Status.FAILURE, Status.ERROR}:
-        facts["addresses"] = ", ".join(details.addresses)
+    if status in _PROBLEMS:
+        if details.addresses:
+            facts["addresses"] = ", ".join(details.addresses)
         if outcome.remote_address is not None:
+            # By it, the server sees what fails together.
             facts["address"] = outcome.remote_address
     return facts
 

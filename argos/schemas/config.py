@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +13,16 @@ from argos.core.probe import DEFAULT_TIMEOUT
 from argos.core.severity import Severity
 from argos.schemas.channel import GotifySettings, Language, MailSettings, Section
 from argos.schemas.channels import Channels
+from argos.schemas.dependency import dependencies, dependents, read_websites
 from argos.schemas.duration import Duration, OptionalDuration, Timeout
 from argos.schemas.fields import BaseURL, DatabaseURL, RootPath, Secret, Text, at_least
 from argos.schemas.node import BrokenNode, ListNode, MappingNode, Node, ScalarNode
 from argos.schemas.options import GeneralOptions
-from argos.schemas.reader import ReadBy, SpreadOut, list_reader, locate, model_reader
+from argos.schemas.reader import ReadBy, SpreadOut, locate, model_reader
 from argos.schemas.reading import Reading
 from argos.schemas.recipient import Recipients
 from argos.schemas.threshold import Thresholds
-from argos.schemas.website import Website, read_website
+from argos.schemas.website import Website
 
 EXAMPLE_COOKIE_SECRETS = frozenset({"foo_bar_baz", "put-a-random-text-here"})
 """They stand in example configs, and are thus no secrets."""
@@ -192,9 +194,17 @@ class Config(Section):
     service: Service
     ssl: SSL
     recurring_tasks: RecurringTasks
-    websites: Annotated[
-        tuple[Website, ...], ReadBy(list_reader(read_website, "a website"))
-    ]
+    websites: Annotated[tuple[Website, ...], ReadBy(read_websites)]
+
+    @cached_property
+    def dependencies(self) -> Mapping[str, frozenset[str]]:
+        """By domain: the domains of all that a website depends on."""
+        return dependencies(self.websites)
+
+    @cached_property
+    def dependents(self) -> Mapping[str, frozenset[str]]:
+        """By domain: the domains of all that depend on a website."""
+        return dependents(self.dependencies)
 
 
 _SECTIONS = list(Config.model_fields)

@@ -71,6 +71,9 @@ class Reading:
     websites_by_host: dict[tuple[str, str], Any] = field(default_factory=dict)
     """What the reader of websites remembers, to tell which check stands there twice."""
 
+    dependents: list[tuple[Node, Any]] = field(default_factory=list)
+    """The websites that depend on others, each with its place."""
+
     def fault(self, node: Node, message: str) -> None:
         """Note what forbids to use the config."""
         self.faults.add(node.place, message)

@@ -186,6 +186,8 @@ class Website:
     retry_before_notification: Annotated[int, Field(ge=0)] | None = None
     recoveries_before_notification: Annotated[int, Field(ge=0)] | None = None
     confirm: bool | None = None
+    depends_on: tuple[Name, ...] = ()
+    """Names or domains of websites without which it cannot work."""
     timeout: OptionalTimeout = None
     options: Annotated[Options | None, SpreadOut()] = None
     add_alerts_recipients: AddedRecipients = None
@@ -242,6 +244,8 @@ def read_website(node: Node, reading: Reading) -> Website:
             "`!include {urlpath: …, flatten: true}`",
         )
     website: Website = _read_fields(node, reading)
+    if website.depends_on:
+        reading.dependents.append((node, website))
     general_ipv4, general_ipv6 = reading.ip_versions
     uses_ipv4 = general_ipv4 if website.ipv4 is None else website.ipv4
     uses_ipv6 = general_ipv6 if website.ipv6 is None else website.ipv6

@@ -89,6 +89,9 @@ database-pool-negative 4:64: `max_overflow` must be at least -1, not -2.
 database-pool-no-number 4:46: `pool_size` must be a whole number, not 'many'.
 database-unknown 4:13: `url` must begin with sqlite:/// or postgresql://: Argos serves sqlite and postgresql.
 database-url-is-a-list 4:13: `url` must be a text.
+depends-on-itself 5:17: A website must not depend on itself: https://b.example.org/ → https://c.example.org/ → https://b.example.org/.
+depends-on-nobody 5:17: A website must not depend on itself: https://a.example.org/ → https://a.example.org/.
+depends-on-nobody 5:43: There is no website 'Alpa'; did you mean `Alpha`?
 domain-is-mistyped 3:5: `domain` is missing here; is it `domian`?
 domain-is-null 4:12: `domain` must be an address such as https://example.org/, not nothing.
 domain-of-another-scheme 4:13: `domain` must begin with http:// or https://, not 'ftp://example.org'.

@@ -18,6 +18,7 @@ REVISIONS = (
     "20261125_probe_options",
     "20261125_second_opinion",
     "20261125_slim_results",
+    "20261125_gathered_incidents",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

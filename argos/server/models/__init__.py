@@ -14,6 +14,7 @@ from argos.server.models.incident import (
     DeliveryTarget,
     Event,
     Incident,
+    IncidentComment,
 )
 from argos.server.models.rollup import Gap, GroupDay, TaskDay
 from argos.server.models.system import Agent, ConfigCache, Duty, Job, JobKind
@@ -31,6 +32,7 @@ __all__ = [
     "Gap",
     "GroupDay",
     "Incident",
+    "IncidentComment",
     "Job",
     "JobKind",
     "LoginBucket",

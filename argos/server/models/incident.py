@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    Enum,
     ForeignKey,
     Index,
     UniqueConstraint,
@@ -12,6 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from argos.core.cause import Cause
 from argos.core.incident import EventKind
 from argos.core.severity import Severity, Status
 from argos.server.columns import JsonDocument, UtcDateTime, text_enum
@@ -42,6 +44,27 @@ class Incident(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     severity: Mapped[Severity] = mapped_column(SEVERITY)
     """The most urgent severity that was told."""
+    parent_id: Mapped[int | None] = mapped_column(BigId, index=True)
+    """The incident that it is gathered under; that one has none itself. It may be gone
+    with its task, and those under it still belong together."""
+    cause: Mapped[Cause | None] = mapped_column(
+        Enum(
+            Cause,
+            native_enum=False,
+            create_constraint=False,
+            length=20,
+            values_callable=lambda causes: [cause.value for cause in causes],
+        )
+    )
+    """What it has in common with its parent."""
+    certificate: Mapped[str | None]
+    address: Mapped[str | None]
+    agent: Mapped[str | None]
+    """Traits by which others may be gathered under it; see `argos.core.cause`."""
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acknowledged_by: Mapped[str | None]
+    acknowledged_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """NULL: until the incident ends."""
 
     task: Mapped[Task] = relationship()
     events: Mapped[list["Event"]] = relationship(
@@ -58,6 +81,20 @@ class Incident(Base):
             sqlite_where=text("closed_at IS NULL"),
         ),
     )
+
+
+class IncidentComment(Base):
+    """What somebody wrote on an incident."""
+
+    __tablename__ = "incident_comments"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(
+        ForeignKey("incidents.id", ondelete="CASCADE"), index=True
+    )
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    author: Mapped[str]
+    text: Mapped[str]
 
 
 class Event(Base):

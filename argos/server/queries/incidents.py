@@ -20,6 +20,11 @@ class NewIncident(NamedTuple):
     task_id: int
     opened_at: datetime
     severity: Severity
+    parent_id: int | None
+    cause: str | None
+    certificate: str | None
+    address: str | None
+    agent: str | None
 
 
 class IncidentMove(NamedTuple):
@@ -51,6 +56,11 @@ _NEW_INCIDENTS = RowSource({
     "task_id": "bigint",
     "opened_at": "timestamptz",
     "severity": "severity",
+    "parent_id": "bigint",
+    "cause": "text",
+    "certificate": "text",
+    "address": "text",
+    "agent": "text",
 })
 _INCIDENT_MOVES = RowSource({
     "id": "bigint",
@@ -72,8 +82,7 @@ _NEW_EVENTS = RowSource({
 })
 
 _ADD_INCIDENTS = """
-INSERT INTO incidents (task_id, opened_at, severity)
-SELECT task_id, opened_at, severity FROM {rows} WHERE true
+INSERT INTO incidents ({columns}) SELECT {columns} FROM {rows} WHERE true
 RETURNING id, task_id
 """
 _MOVE_INCIDENTS = """
@@ -133,7 +142,9 @@ def add_incidents(
     """Open incidents; return their ids by task."""
     if not incidents:
         return {}
-    statement = text(_ADD_INCIDENTS.format(rows=_NEW_INCIDENTS.sql(session)))
+    columns = ", ".join(NewIncident._fields)
+    rows_sql = _NEW_INCIDENTS.sql(session)
+    statement = text(_ADD_INCIDENTS.format(columns=columns, rows=rows_sql))
     rows = session.execute(
         statement.columns(id=BigInteger, task_id=BigInteger),
         _NEW_INCIDENTS.parameters(session, incidents),

@@ -20,7 +20,9 @@ class TaskRow(NamedTuple):
 
     id: int
     group_id: int | None
+    url: str
     domain: str
+    frequency: float
     check: str
     expected: str
     recheck_delay: float | None

@@ -41,8 +41,9 @@ from argos.server.queries.states import (
     state_move,
 )
 from argos.server.services.agent_watch import AgentWatch
+from argos.server.services.change import Change
 from argos.server.services.counting import Counting
-from argos.server.services.publish import Change, publish
+from argos.server.services.publish import publish
 from argos.server.services.report import ReadItem, ReadResult, read_items
 from argos.server.services.run import Run, is_in_trouble
 from argos.server.services.second_opinion import Question, Witnesses

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from argos.channels import expand_recipient
-from argos.core.incident import EventKind, Step
+from argos.core.incident import EventKind
 from argos.core.routing import RoutingRules, recipients
 from argos.core.severity import Severity
 from argos.schemas import Config
@@ -15,27 +15,11 @@ from argos.server.columns import to_epoch_us
 from argos.server.database import Session
 from argos.server.queries import deliveries as delivery_queries, incidents as queries
 from argos.server.queries.deliveries import NewDelivery
-from argos.server.queries.incidents import IncidentMove, NewEvent, NewIncident
-from argos.server.queries.results import TaskMove, TaskRow
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of a task's published state."""
-
-    task: TaskRow
-    """As it was before."""
-    move: TaskMove
-    step: Step
-    agent: str
-    facts: str
-    """JSON text of the result's context."""
-
-    @property
-    def kind(self) -> EventKind:
-        """What happened; a change without an event is none."""
-        assert self.step.event is not None
-        return self.step.event
+from argos.server.queries.gathering import hold
+from argos.server.queries.incidents import IncidentMove, NewEvent
+from argos.server.queries.results import TaskRow
+from argos.server.services.change import Change
+from argos.server.services.gathering import Gathering, Place, hold_recoveries
 
 
 def publish(
@@ -44,7 +28,8 @@ def publish(
     """Store the events of some changes, and who is to hear of each."""
     if not changes:
         return
-    incident_ids = _open_incidents(session, changes)
+    places = _open_incidents(session, changes, config, now)
+    incident_ids = {task_id: place.incident_id for task_id, place in places.items()}
     event_ids = queries.add_events(
         session,
         events=[_new_event(change, incident_ids[change.task.id]) for change in changes],
@@ -80,26 +65,27 @@ def publish(
             )
         ],
     )
+    _hold(session, changes, places, event_ids, now=now)
 
 
-def _open_incidents(session: Session, changes: Sequence[Change]) -> dict[int, int]:
-    """Open, move or close each change's incident; return the ids by task."""
+def _open_incidents(
+    session: Session, changes: Sequence[Change], config: Config, now: datetime
+) -> dict[int, Place]:
+    """Open, move or close each change's incident; return the places by task."""
     present = queries.list_open_incidents(
         session, task_ids=[change.task.id for change in changes]
     )
-    added = queries.add_incidents(
-        session,
-        incidents=[
-            _new_incident(change) for change in changes if change.task.id not in present
-        ],
-    )
-    ids = added | {task_id: incident.id for task_id, incident in present.items()}
+    gathering = Gathering(session, config, now)
+    places = gathering.open([
+        change for change in changes if change.task.id not in present
+    ])
+    places |= {task_id: Place(incident.id) for task_id, incident in present.items()}
     queries.move_incidents(
         session,
         moves=[
             IncidentMove(
-                id=ids[change.task.id],
-                severity=_incident_severity(change),
+                id=places[change.task.id].incident_id,
+                severity=change.incident_severity,
                 closed_at=change.move.completed_at
                 if change.kind is EventKind.CLOSED
                 else None,
@@ -108,22 +94,34 @@ def _open_incidents(session: Session, changes: Sequence[Change]) -> dict[int, in
             if change.kind is not EventKind.OPENED
         ],
     )
-    return ids
+    return places
 
 
-def _new_incident(change: Change) -> NewIncident:
-    # A state taken over from 0.10.3 can close an incident that was never stored.
-    since = change.move.failing_since or change.task.failing_since
-    return NewIncident(
-        task_id=change.task.id,
-        opened_at=since or change.move.completed_at,
-        severity=_incident_severity(change),
-    )
-
-
-def _incident_severity(change: Change) -> Severity:
-    is_closed = change.kind is EventKind.CLOSED
-    return change.task.told_severity if is_closed else change.move.severity
+def _hold(
+    session: Session,
+    changes: Sequence[Change],
+    places: Mapping[int, Place],
+    event_ids: Mapping[tuple[int, int], int],
+    *,
+    now: datetime,
+) -> None:
+    """Keep back what is to be told together with others."""
+    closed = [
+        (places[change.task.id].incident_id, change)
+        for change in changes
+        if change.kind is EventKind.CLOSED
+    ]
+    recoveries = hold_recoveries(session, closed=closed, now=now) if closed else {}
+    held: dict[datetime, list[int]] = defaultdict(list)
+    for change in changes:
+        place = places[change.task.id]
+        until = place.held_until
+        if change.kind is EventKind.CLOSED:
+            until = recoveries.get(place.incident_id)
+        if until is not None:
+            held[until].append(event_ids[change.task.id, change.move.event_count])
+    for until, ids in held.items():
+        hold(session, event_ids=ids, until=until)
 
 
 def _new_event(change: Change, incident_id: int) -> NewEvent:

@@ -11,7 +11,8 @@ from argos.core.incident import forget_witness, tell_unconfirmed
 from argos.core.severity import Status
 from argos.server.queries import agents as agent_queries, results as queries, states
 from argos.server.queries.results import TaskMove, TaskRow
-from argos.server.services.publish import Change, publish
+from argos.server.services.change import Change
+from argos.server.services.publish import publish
 from argos.server.services.upkeep import Work
 
 CHUNK_ROWS = 1_000

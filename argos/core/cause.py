@@ -1,0 +1,160 @@
+"""What incidents may have in common, so that one of them can speak for the others.
+
+An incident that could have begun with another one, and shares a trait with it, is
+gathered under it: the same website, address, certificate, or a website it depends on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+SLACK = timedelta(seconds=60)
+"""How far apart two websites may notice the same trouble, besides their periods."""
+WEAK_COUNT = 5
+"""So many incidents must share a weak trait before it counts as a cause."""
+LONGEST_HOLD = timedelta(minutes=5)
+HOLD_MARGIN = timedelta(seconds=10)
+_SERVER_ERROR = 500
+_PORTS = {"http": 80, "https": 443}
+
+
+class Cause(StrEnum):
+    """What an incident has in common with the one that it is gathered under."""
+
+    WEBSITE = "website"
+    """It is of the same website."""
+    DEPENDENCY = "dependency"
+    """The config says that its website depends on that one."""
+    CERTIFICATE = "certificate"
+    ADDRESS = "address"
+    """The same address and port, and the same kind of failure."""
+    AGENT = "agent"
+    """Many failures of one kind, seen by one agent at about the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is known of an incident when it begins."""
+
+    website: str | None = None
+    """Its domain."""
+    certificate: str | None = None
+    address: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """An incident that begins."""
+
+    traits: Traits
+    began_at: datetime
+    period: timedelta
+    """Between two runs: it may have begun so much earlier."""
+    depends_on: frozenset[str] = frozenset()
+    """The domains of websites, all that are on the way included."""
+
+    @property
+    def earliest(self) -> datetime:
+        """From when on another incident may have begun together with it."""
+        return self.began_at - self.period - SLACK
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """An open incident that is gathered under no other."""
+
+    id: int
+    traits: Traits
+    began_at: datetime
+
+
+def traits_of(
+    facts: Mapping[str, Any], *, url: str, website: str, agent: str | None
+) -> Traits:
+    """What a result's facts tell of a possible cause."""
+    failure = _failure(facts)
+    address = facts.get("address")
+    expires_at = facts.get("expires_at")
+    return Traits(
+        website=website,
+        certificate=expires_at if isinstance(expires_at, str) else None,
+        address=f"{address} {_port(url)} {failure}"
+        if failure and isinstance(address, str)
+        else None,
+        agent=f"{agent} {failure}" if failure and agent else None,
+    )
+
+
+def _failure(facts: Mapping[str, Any]) -> str | None:
+    """The kind of a failure that says something of the server; None: of the page."""
+    kind = facts.get("error_type")
+    if isinstance(kind, str) and facts.get("error_message"):
+        return kind
+    status = facts.get("retrieved")
+    if type(status) is int and status >= _SERVER_ERROR:
+        return f"status {status}"
+    return None
+
+
+def _port(url: str) -> int:
+    try:
+        parts = urlsplit(url)
+        return parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return 0
+
+
+def find_leader(
+    new: Newcomer, leaders: Sequence[Leader]
+) -> tuple[Leader, Cause] | None:
+    """The incident under which a new one is gathered, if any: the oldest that fits."""
+    together = [leader for leader in leaders if leader.began_at >= new.earliest]
+    own = new.traits
+    rules = [
+        (Cause.DEPENDENCY, [_ for _ in leaders if _.traits.website in new.depends_on]),
+        (Cause.WEBSITE, _sharing(together, "website", own.website)),
+        (Cause.CERTIFICATE, _sharing(together, "certificate", own.certificate)),
+        (Cause.ADDRESS, _sharing(together, "address", own.address)),
+    ]
+    weak = _sharing(together, "agent", own.agent)
+    if len(weak) >= WEAK_COUNT:
+        rules.append((Cause.AGENT, weak))
+    for cause, found in rules:
+        if found:
+            return min(found, key=lambda leader: (leader.began_at, leader.id)), cause
+    return None
+
+
+def _sharing(leaders: Iterable[Leader], trait: str, value: object) -> list[Leader]:
+    if value is None:
+        return []
+    return [leader for leader in leaders if getattr(leader.traits, trait) == value]
+
+
+def hold_interval(period: timedelta) -> timedelta:
+    """How long those that are gathered are waited for, so that one message has all."""
+    return min(period, LONGEST_HOLD) + HOLD_MARGIN
+
+
+def find_cycle(depends_on: Mapping[str, Sequence[str]]) -> list[str] | None:
+    """A way from a website back to itself by what each depends on; None: there is none."""
+    done: set[str] = set()
+    for start in depends_on:
+        way: list[str] = []
+        stack = [iter((start,))]
+        while stack:
+            name = next(stack[-1], None)
+            if name is None:
+                stack.pop()
+                if way:
+                    done.add(way.pop())
+            elif name in way:
+                return [*way[way.index(name) :], name]
+            elif name not in done:
+                way.append(name)
+                stack.append(iter(tuple(depends_on.get(name, ()))))
+    return None

@@ -1,0 +1,213 @@
+"""Gather incidents with one cause under one of them, and hold what they tell together.
+
+Nothing is dropped: what is held back is a row with a later moment, whatever happens to
+the incident that speaks for it. `told_from` is where that moment is decided.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from argos.core.cause import (
+    Cause,
+    Leader,
+    Newcomer,
+    find_leader,
+    hold_interval,
+    traits_of,
+)
+from argos.core.schedule import LEASE_MARGIN
+from argos.schemas import Config
+from argos.server.database import Session
+from argos.server.queries import gathering as queries, incidents as incident_queries
+from argos.server.queries.incidents import NewIncident
+from argos.server.services.change import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an incident stands: under which one, why, and until when it is held."""
+
+    incident_id: int
+    held_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Find:
+    """A new incident, before it has an id."""
+
+    change: Change
+    new: Newcomer
+    parent: int | None = None
+    """An incident's id; below 0: the new one at that place of the batch."""
+    cause: Cause | None = None
+    held_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Gathering:
+    """New incidents on their way to their places."""
+
+    session: Session
+    config: Config
+    now: datetime
+    _finds: list[_Find] = field(default_factory=list)
+    _leaders: list[Leader] = field(default_factory=list)
+    _told_at: dict[int, datetime] = field(default_factory=dict)
+
+    def open(self, changes: Sequence[Change]) -> dict[int, Place]:
+        """Open incidents; return their places by task."""
+        if not changes:
+            return {}
+        self._finds = [_Find(change, self._newcomer(change)) for change in changes]
+        self._load()
+        for place, find in enumerate(self._finds):
+            self._decide(place, find)
+        ids = self._store()
+        self._adopt(ids)
+        return {
+            find.change.task.id: Place(ids[find.change.task.id], find.held_until)
+            for find in self._finds
+        }
+
+    def _newcomer(self, change: Change) -> Newcomer:
+        task = change.task
+        return Newcomer(
+            traits=traits_of(
+                json.loads(change.facts or "{}"),
+                url=task.url,
+                website=task.domain,
+                agent=change.agent,
+            ),
+            began_at=_began_at(change),
+            period=timedelta(minutes=task.frequency),
+            depends_on=self.config.dependencies.get(task.domain, frozenset()),
+        )
+
+    def _load(self) -> None:
+        websites = frozenset().union(*(find.new.depends_on for find in self._finds))
+        found = queries.list_leaders(
+            self.session,
+            since=min(find.new.earliest for find in self._finds),
+            websites=websites,
+        )
+        self._leaders = [each.leader for each in found]
+        self._told_at = {each.leader.id: each.told_at for each in found}
+
+    def _decide(self, place: int, find: _Find) -> None:
+        found = find_leader(find.new, self._leaders)
+        if found is None:
+            leader = Leader(-1 - place, find.new.traits, find.new.began_at)
+            self._leaders.append(leader)
+            if find.new.depends_on and self._is_to_wait(find.new):
+                # What it depends on is looked at first: it may be the cause.
+                find.held_until = self.now + self.config.general.timeout + LEASE_MARGIN
+            return
+        leader, find.cause = found
+        find.parent = leader.id
+        find.held_until = told_from(
+            self._told_at.get(leader.id), period=find.new.period, now=self.now
+        )
+
+    def _is_to_wait(self, new: Newcomer) -> bool:
+        return queries.make_stale_due(
+            self.session,
+            domains=sorted(new.depends_on),
+            since=new.began_at,
+            now=self.now,
+        )
+
+    def _store(self) -> dict[int, int]:
+        first = [find for find in self._finds if (find.parent or 0) >= 0]
+        ids = incident_queries.add_incidents(
+            self.session, incidents=[_row(find, find.parent) for find in first]
+        )
+        later = [find for find in self._finds if (find.parent or 0) < 0]
+        ids |= incident_queries.add_incidents(
+            self.session,
+            incidents=[
+                _row(find, ids[self._finds[-1 - (find.parent or 0)].change.task.id])
+                for find in later
+            ],
+        )
+        return ids
+
+    def _adopt(self, ids: Mapping[int, int]) -> None:
+        """Gather those that depend on a website under its new incident."""
+        for find in self._finds:
+            dependents = self.config.dependents.get(find.change.task.domain)
+            if find.parent is not None or not dependents:
+                continue
+            own = ids[find.change.task.id]
+            theirs = [
+                leader.id
+                for leader in self._leaders
+                if leader.id > 0
+                and leader.traits.website in dependents
+                and leader.began_at >= find.new.earliest
+            ]
+            if theirs:
+                queries.adopt(
+                    self.session, parent_id=own, ids=theirs, cause=Cause.DEPENDENCY
+                )
+                until = self.now + hold_interval(find.new.period)
+                queries.hold_incidents(self.session, ids=theirs, until=until)
+
+
+def told_from(
+    leader_told_at: datetime | None, *, period: timedelta, now: datetime
+) -> datetime | None:
+    """From when on a gathered incident may be told; None: at once.
+
+    All that began together notice it within a period: then one message has them all.
+    Who comes later, or together with its leader, is told with what is told then.
+    """
+    if leader_told_at is None:
+        return None
+    until = leader_told_at + hold_interval(period)
+    return until if until > now else None
+
+
+def hold_recoveries(
+    session: Session, *, closed: Sequence[tuple[int, Change]], now: datetime
+) -> dict[int, datetime]:
+    """By incident: until when its recovery waits for those of the others.
+
+    With the last of them all that was held goes out.
+    """
+    leaders = queries.list_leader_ids(session, ids=[id_ for id_, _ in closed])
+    counts = queries.count_members(session, leader_ids=set(leaders.values()))
+    gathered = {id_ for id_, (members, _) in counts.items() if members > 1}
+    over = {id_ for id_ in gathered if counts[id_][1] == 0}
+    queries.release(session, leader_ids=over, now=now)
+    pending = gathered - over
+    held = queries.list_held_recoveries(session, leader_ids=pending, now=now)
+    return {
+        id_: held.setdefault(
+            leaders[id_],
+            now + hold_interval(timedelta(minutes=change.task.frequency)),
+        )
+        for id_, change in closed
+        if leaders[id_] in pending
+    }
+
+
+def _began_at(change: Change) -> datetime:
+    # A state taken over from 0.10.3 can close an incident that was never stored.
+    since = change.move.failing_since or change.task.failing_since
+    return since or change.move.completed_at
+
+
+def _row(find: _Find, parent_id: int | None) -> NewIncident:
+    change, traits = find.change, find.new.traits
+    return NewIncident(
+        task_id=change.task.id,
+        opened_at=find.new.began_at,
+        severity=change.incident_severity,
+        parent_id=parent_id,
+        cause=find.cause and find.cause.value,
+        certificate=traits.certificate,
+        address=traits.address,
+        agent=traits.agent,
+    )

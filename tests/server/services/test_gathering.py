@@ -1,0 +1,274 @@
+"""Incidents with one cause: one speaks for all, and nothing of the others is lost."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from argos.core.cause import Cause, hold_interval
+from argos.core.schedule import LEASE_MARGIN
+from argos.schemas import Config
+from argos.server.models import Delivery, Event, Incident, Schedule, Task
+from argos.server.queries.leases import lease_groups
+from argos.server.services.ingest import ingest
+from tests.server.factories import add_group
+
+PERIOD = timedelta(minutes=5)
+HOLD = hold_interval(PERIOD)
+REFUSED = {"error_message": "refused", "error_type": "connect"}
+
+
+class World:
+    """Websites of one agent, at a moment that moves on by hand."""
+
+    def __init__(self, database: Any, config: Config, clock: Any) -> None:
+        self.database = database
+        self.config = config
+        self.clock = clock
+
+    def add(self, *names: str, **more: Any) -> None:
+        with self.database.transaction() as session:
+            for name in names:
+                add_group(session, name, due_at=self.clock.now, **more)
+
+    def run(self, results: dict[str, dict[str, Any] | None]) -> None:
+        """Report of some websites at once: facts of a failure, or None for a success."""
+        now = self.clock.now
+        with self.database.transaction() as session:
+            session.execute(update(Schedule).values(due_at=now, leased_at=None))
+            tasks = lease_groups(session, agent="anna", pools=[0], limit=500, now=now)
+        items = []
+        for task in tasks:
+            name = task.url.removeprefix("https://").partition(".")[0]
+            if name in results:
+                facts = results[name]
+                items.append({
+                    "task_id": task.id,
+                    "status": "success" if facts is None else "failure",
+                    "context": facts or {},
+                    "lease_no": task.lease_no,
+                    "leased_at": now.isoformat(),
+                    "elapsed_us": 0,
+                })
+        answer = ingest(
+            self.database, agent="anna", items=items, config=self.config, now=now
+        )
+        assert answer.refused == []
+
+    def rows(self, model: Any) -> list[Any]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(model).order_by(model.id)))
+
+    @property
+    def due(self) -> list[timedelta]:
+        """How long from now each notice is held."""
+        return [each.due_at - self.clock.now for each in self.rows(Delivery)]
+
+    @property
+    def gathered(self) -> list[tuple[int | None, Cause | None]]:
+        """By incident: the place of its parent in the list, and why."""
+        incidents = self.rows(Incident)
+        places = {incident.id: place for place, incident in enumerate(incidents)}
+        return [
+            (places.get(incident.parent_id), incident.cause) for incident in incidents
+        ]
+
+
+@pytest.fixture
+def world(database, config, clock) -> World:
+    return World(database, config, clock)
+
+
+NOW = timedelta()
+ALONE = (None, None)
+AT_ONE_ADDRESS = REFUSED | {"address": "192.0.2.1"}
+
+
+def test_checks_of_one_website_are_one_matter_and_told_at_once(world):
+    world.add("a", checks=("status-is", "body-contains", "http-to-https"))
+
+    world.run({"a": REFUSED})
+
+    assert world.gathered == [ALONE, (0, Cause.WEBSITE), (0, Cause.WEBSITE)]
+    assert world.due == [NOW] * 3
+
+
+def test_websites_at_one_address_are_held_to_be_told_together(world):
+    world.add("a", "b", "c", "d")
+    world.run({"a": AT_ONE_ADDRESS})
+    world.clock.move(seconds=20)
+
+    world.run({"b": AT_ONE_ADDRESS, "c": AT_ONE_ADDRESS, "d": REFUSED})
+
+    assert world.gathered == [ALONE, (0, Cause.ADDRESS), (0, Cause.ADDRESS), ALONE]
+    rest = HOLD - timedelta(seconds=20)
+    assert world.due == [timedelta(seconds=-20), rest, rest, NOW]
+
+
+def test_a_website_that_was_fine_after_the_first_one_failed_has_its_own_cause(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    world.clock.now += PERIOD + timedelta(minutes=2)
+
+    world.run({"b": AT_ONE_ADDRESS})
+
+    assert world.gathered == [ALONE, ALONE]
+    assert world.due[-1] == NOW
+
+
+def test_who_comes_after_the_hold_is_told_at_once(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    world.clock.now += HOLD
+
+    world.run({"b": AT_ONE_ADDRESS})
+
+    assert world.gathered[1] == (0, Cause.ADDRESS)
+    assert world.due[-1] == NOW
+
+
+def test_recoveries_are_held_until_the_last_one_lets_all_go(world):
+    world.add("a", "b", "c")
+    world.run(dict.fromkeys("abc", AT_ONE_ADDRESS))
+    world.clock.move(minutes=30)
+
+    world.run({"a": None})
+    assert world.due[3:] == [HOLD]
+    world.clock.move(seconds=30)
+    world.run({"b": None})
+    assert world.due[3:] == [HOLD - timedelta(seconds=30)] * 2
+    world.run({"c": None})
+
+    assert world.due[3:] == [NOW] * 3
+    assert [event.kind for event in world.rows(Event)] == ["opened"] * 3 + [
+        "closed"
+    ] * 3
+
+
+def test_what_still_holds_when_the_first_one_recovers_is_told_all_the_same(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    world.clock.move(seconds=20)
+    world.run({"b": AT_ONE_ADDRESS})
+
+    world.run({"a": None})
+
+    events = world.rows(Event)
+    assert [event.kind for event in events] == ["opened", "opened", "closed"]
+    told = {delivery.event_id for delivery in world.rows(Delivery)}
+    assert told == {event.id for event in events}
+    assert all(due <= HOLD for due in world.due)
+
+
+def test_a_storm_of_one_address_is_two_messages_and_loses_no_recovery(world):
+    names = [f"s{number}" for number in range(60)]
+    world.add(*names)
+    for start in range(0, 60, 6):
+        world.run(dict.fromkeys(names[start : start + 6], AT_ONE_ADDRESS))
+        world.clock.move(seconds=30)
+
+    moments = {each.due_at for each in world.rows(Delivery)}
+    assert len(moments) == 2
+    assert world.gathered.count(ALONE) == 1
+    for start in range(0, 60, 6):
+        world.run(dict.fromkeys(names[start : start + 6]))
+        world.clock.move(seconds=30)
+
+    assert len({each.due_at for each in world.rows(Delivery)}) == 4 - 1
+    recipients = [each.event_id for each in world.rows(Delivery)]
+    assert len(recipients) == len(set(recipients)) == 120
+
+
+def test_many_failures_of_one_kind_from_one_agent_are_gathered_from_the_sixth_on(world):
+    world.add(*"abcdefg")
+
+    for name in "abcdefg":
+        world.run({name: REFUSED})
+
+    assert world.gathered == [ALONE] * 5 + [(0, Cause.AGENT)] * 2
+
+
+@pytest.fixture
+def dependent(world: World, make_loaded) -> World:
+    paths = [{"path": "/", "checks": []}]
+    world.config = make_loaded(
+        websites=[
+            {"domain": "https://p.example.org", "name": "Proxy", "paths": paths},
+            {
+                "domain": "https://c.example.org",
+                "depends_on": ["Proxy"],
+                "paths": paths,
+            },
+        ]
+    ).config
+    world.add("p", "c")
+    return world
+
+
+WAIT = timedelta(seconds=30) + LEASE_MARGIN
+
+
+def test_what_depends_on_a_website_that_is_down_is_gathered_under_it(dependent):
+    dependent.run({"p": REFUSED})
+    dependent.clock.move(days=1)
+
+    dependent.run({"c": {"reason": "text not found"}})
+
+    assert dependent.gathered == [ALONE, (0, Cause.DEPENDENCY)]
+
+
+def test_what_it_depends_on_is_looked_at_first_and_then_speaks_for_it(dependent):
+    dependent.run({"p": None, "c": None})
+    dependent.clock.move(seconds=90)
+    with dependent.database.transaction() as session:
+        later = dependent.clock.now + PERIOD
+        session.execute(update(Schedule).values(due_at=later, leased_at=None))
+
+    fail_only(dependent, "c")
+    assert dependent.due == [WAIT]
+    (proxy, _) = dependent.rows(Schedule)
+    assert proxy.due_at == dependent.clock.now
+    dependent.run({"p": REFUSED})
+
+    assert dependent.gathered == [(1, Cause.DEPENDENCY), ALONE]
+    assert dependent.due == [HOLD, NOW]
+
+
+def test_what_it_depends_on_is_fine_and_so_it_is_told_after_a_short_wait(dependent):
+    dependent.run({"p": None, "c": None})
+    dependent.clock.move(seconds=90)
+    fail_only(dependent, "c")
+
+    dependent.run({"p": None})
+
+    assert dependent.due == [WAIT]
+    assert dependent.gathered == [ALONE]
+
+
+def test_nobody_waits_for_a_website_that_was_looked_at_just_now(dependent):
+    dependent.run({"p": None, "c": REFUSED})
+    dependent.clock.move(seconds=5)
+
+    assert dependent.due == [timedelta(seconds=-5)]
+
+
+def fail_only(world: World, name: str) -> None:
+    """Only this website's task is leased and fails; the others keep their places."""
+    now = world.clock.now
+    with world.database.transaction() as session:
+        group = session.scalars(
+            select(Task.group_id).where(Task.url.startswith(f"https://{name}."))
+        ).one()
+        session.execute(update(Schedule).where(Schedule.id == group).values(due_at=now))
+        tasks = lease_groups(session, agent="anna", pools=[0], limit=1, now=now)
+    (task,) = tasks
+    item = {
+        "task_id": task.id,
+        "status": "failure",
+        "context": REFUSED,
+        "lease_no": task.lease_no,
+        "leased_at": now.isoformat(),
+        "elapsed_us": 0,
+    }
+    ingest(world.database, agent="anna", items=[item], config=world.config, now=now)
