@@ -132,6 +132,12 @@ def chromium_binary() -> str:
     return _find_program("chromium", "chromium-browser", package="chromium")
 
 
+@pytest.fixture(scope="session")
+def pgbouncer_binary() -> str:
+    """The path of PgBouncer; the test is skipped where it is missing."""
+    return _find_program("pgbouncer", package="pgbouncer")
+
+
 @pytest.fixture(scope="module")
 def browser(chromium_binary: str) -> Iterator["Browser"]:
     """The system's Chromium, driven by Playwright, whose own build is not in its wheel.

@@ -55,6 +55,7 @@ _BULK_CACHE = -131_072
 _STEPS_BETWEEN_LOOKS = 100_000
 """Of SQLite's machine, a few milliseconds: a look at the clock must cost nothing."""
 _QUERY_CANCELED = "57014"
+_IDLE_MS = 60_000
 _BEGIN = "argos_begin"
 
 
@@ -125,12 +126,7 @@ class Database:
             return engine
         engine = create_engine(
             self.url,
-            connect_args={
-                "connect_timeout": CONNECT_TIMEOUT_S,
-                "options": "-c timezone=UTC"
-                " -c idle_in_transaction_session_timeout=60000"
-                f" -c lock_timeout={LOCK_TIMEOUT_MS}",
-            },
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
             pool_pre_ping=True,
             **sizes,
         )
@@ -183,12 +179,12 @@ class Database:
         """
         with self._translating_errors(), self.engine.connect() as connection:
             if self.is_sqlite:
+                # Closed at the end, however it comes, with its tables and its cache.
+                connection.detach()
                 connection.exec_driver_sql(f"PRAGMA cache_size={_BULK_CACHE}")
                 connection.rollback()
                 with Session(connection) as session, session.begin():
                     prepare(session)
-                # Closed at the end, with its tables: not for others to use.
-                connection.detach()
                 connection.execution_options(**{_BEGIN: "IMMEDIATE"})
             with self._write_turn, Session(connection) as session, session.begin():
                 if not self.is_sqlite:
@@ -322,6 +318,19 @@ def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
     # the whole statement's other costs for us, four times for the server.
     connection.adapters.register_dumper(list, ListBinaryDumper)
     register_arrays(connection)
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    # Not by the startup packet, which PgBouncer refuses when it holds options.
+    connection.execute("SET timezone TO 'UTC'")
+    if pid == connection.info.backend_pid:
+        connection.execute(
+            f"SET idle_in_transaction_session_timeout TO {_IDLE_MS};"
+            f" SET lock_timeout TO {LOCK_TIMEOUT_MS}"
+        )
+    else:
+        # A pooler is between us: what is prepared, or set, is another one's next time.
+        # It keeps the time zone apart for each of its clients.
+        connection.prepare_threshold = None
+    connection.commit()
 
 
 def _limit_sqlite(connection: Connection, *, seconds: float) -> None:

@@ -1,53 +1,80 @@
-"""What happened in a simulation, and the checker that decides whether it may have."""
+"""What happened in a simulation, as far as its checker looks at it.
 
-from collections import defaultdict
-from collections.abc import Iterable
+Seconds are true time, whatever the clocks of servers and agents said meanwhile.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
+from typing import NamedTuple
 
-from argos.agent.loop import LEASE_AHEAD_S
-from argos.core.incident import EventKind, Outcome, Patience, TaskState, advance
+from argos.channels import NoticeKind
+from argos.core.incident import EventKind
 from argos.core.severity import Severity
 
-LONGEST_AHEAD = timedelta(seconds=LEASE_AHEAD_S)
+Key = tuple[int, datetime]
+"""A result: its task, and when it was measured."""
+Tasks = frozenset[tuple[str, str, str, float]]
+"""What of a config is in force: URL, check, expected value and minutes of each task."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The server gave a task group to an agent, whether or not the answer arrived."""
 
-    at: datetime
-    agent: str
+    true_s: float
     group_id: int
     lease_no: int
+    agent: str
+    leased_at: datetime
     until: datetime
     planned_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseEnd:
+class LeaseEnd(NamedTuple):
     """A lease ended before its time: by a report that counted, or by a hand-back."""
 
-    at: datetime
+    true_s: float
     group_id: int
     lease_no: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResult:
+class Move(NamedTuple):
+    """A result moved the state of its task."""
+
+    true_s: float
+    task_id: int
+    group_id: int
+    lease_no: int
+    severity: Severity
+    completed_at: datetime
+    failures: int
+
+
+class Attempt(NamedTuple):
+    """A delivery was claimed, or its attempt ended."""
+
+    true_s: float
+    delivery_id: int
+    claimed_by: str | None
+    attempts: int
+    state: str
+
+
+class StoredResult(NamedTuple):
     """A result as the database has it in the end."""
 
+    id: int
     task_id: int
+    agent: str | None
     submitted_at: datetime
     severity: Severity
     is_late: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
     """An event as the database has it in the end."""
 
+    id: int
     task_id: int
     seq: int
     kind: EventKind
@@ -55,16 +82,65 @@ class StoredEvent:
     severity: Severity
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTask:
+class StoredDelivery(NamedTuple):
+    """A delivery as the database has it in the end."""
+
+    id: int
+    event_id: int | None
+    recipient: str
+    state: str
+    attempts: int
+    message_id: str
+    """Of the message in which it goes, maybe with others."""
+    created_at: datetime
+
+
+class StoredTask(NamedTuple):
     """A task as the database has it in the end."""
 
     task_id: int
     group_id: int
+    url: str
     severity: Severity
-    completed_at: datetime | None
     told_severity: Severity
+    completed_at: datetime | None
     retries: int
+    event_count: int
+    is_archived: bool
+
+
+class Sent(NamedTuple):
+    """A notice arrived at its recipient."""
+
+    true_s: float
+    recipient: str
+    message_id: str
+    kind: NoticeKind
+    task_id: int | None
+
+
+class Reload(NamedTuple):
+    """A config was applied, or it was tried."""
+
+    true_s: float
+    was_told_done: bool
+    before: Tasks
+    wanted: Tasks
+    after: Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """When a website gave which status, in true seconds; 0: none at all."""
+
+    outages: tuple[tuple[float, float, int], ...]
+
+    def statuses(self, start_s: float, end_s: float) -> set[int]:
+        """All that it gave in a span of time."""
+        bad = [each for each in self.outages if each[0] <= end_s and each[1] > start_s]
+        statuses = {status for _, _, status in bad}
+        covers = any(from_s <= start_s and to_s >= end_s for from_s, to_s, _ in bad)
+        return statuses if covers else statuses | {200}
 
 
 @dataclass
@@ -73,146 +149,36 @@ class History:
 
     leases: list[Lease] = field(default_factory=list)
     lease_ends: list[LeaseEnd] = field(default_factory=list)
-    accepted: set[tuple[int, datetime]] = field(default_factory=set)
-    """(task, submitted_at) of the results that were answered 201."""
+    moves: list[Move] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    archivals: set[tuple[int, int]] = field(default_factory=set)
+    """Tasks that a reload took away, with the number of events until then: an incident
+    that was open ends untold."""
+    accepted: set[int] = field(default_factory=set)
+    """The ids of results that were answered 201."""
+    settled: set[Key] = field(default_factory=set)
+    """Results of which the agent knows that they were taken, or refused."""
+    spooled: set[Key] = field(default_factory=set)
+    """Results that an agent wrote to its disk for later."""
     results: list[StoredResult] = field(default_factory=list)
     events: list[StoredEvent] = field(default_factory=list)
+    deliveries: list[StoredDelivery] = field(default_factory=list)
     tasks: list[StoredTask] = field(default_factory=list)
-    calm_from: datetime | None = None
-    """From here on no message was lost and every agent lived."""
-    end: datetime | None = None
-    period: timedelta = timedelta(minutes=1)
-    longest_lease: timedelta = timedelta(seconds=45)
-
-
-def violations(history: History) -> list[str]:
-    """What the history breaks of the promises; empty when all held."""
-    return [
-        *_each_run_once(history),
-        *_no_two_holders(history),
-        *_nothing_starves(history),
-        *_nothing_accepted_is_lost(history),
-        *_each_run_moves_once(history),
-        *_state_follows_run_order(history),
-    ]
-
-
-def _by_group(history: History) -> dict[int, list[Lease]]:
-    groups = defaultdict(list)
-    for lease in history.leases:
-        groups[lease.group_id].append(lease)
-    return groups
-
-
-def _each_run_once(history: History) -> Iterable[str]:
-    """I-01: in calm times each planned run is handed out once, and soon."""
-    numbers = [(lease.group_id, lease.lease_no) for lease in history.leases]
-    if len(numbers) != len(set(numbers)):
-        yield "I-01: one lease number was given out twice"
-    for lease in history.leases:
-        if history.calm_from is None or lease.at < history.calm_from + history.period:
-            continue
-        if lease.planned_at is None:
-            continue
-        lag = lease.at - lease.planned_at
-        # A lease may come ahead of the run; the agent waits with it.
-        if not -LONGEST_AHEAD <= lag <= timedelta(seconds=5):
-            yield f"I-01: group {lease.group_id} started {lag} after it was due"
-
-
-def _no_two_holders(history: History) -> Iterable[str]:
-    """I-02: the next lease of a group begins after the one before it is over."""
-    ended = {(end.group_id, end.lease_no): end.at for end in history.lease_ends}
-    for group_id, leases in _by_group(history).items():
-        for earlier, later in pairwise(leases):
-            free_at = ended.get((group_id, earlier.lease_no), earlier.until)
-            if later.at < min(free_at, earlier.until):
-                yield (
-                    f"I-02: group {group_id}: lease {later.lease_no} of {later.agent}"
-                    f" began at {later.at}, while {earlier.agent} held"
-                    f" {earlier.lease_no} until {free_at}"
-                )
-
-
-def _nothing_starves(history: History) -> Iterable[str]:
-    """I-03: while an agent lives, each task runs once per period, lease and poll."""
-    assert history.end is not None
-    assert history.calm_from is not None
-    limit = history.period + history.longest_lease + timedelta(seconds=30)
-    measured = defaultdict(list)
-    for result in history.results:
-        measured[result.task_id].append(result.submitted_at)
-    for task in history.tasks:
-        moments = sorted(
-            moment for moment in measured[task.task_id] if moment >= history.calm_from
-        )
-        stops = [history.calm_from, *moments, history.end]
-        for earlier, later in pairwise(stops):
-            if later - earlier > limit:
-                yield f"I-03: task {task.task_id} idled from {earlier} to {later}"
-
-
-def _nothing_accepted_is_lost(history: History) -> Iterable[str]:
-    """I-10: what was answered 201 is there."""
-    stored = {(result.task_id, result.submitted_at) for result in history.results}
-    lost = history.accepted - stored
-    if lost:
-        yield f"I-10: {len(lost)} accepted results are not stored, as {min(lost)}"
-
-
-def _each_run_moves_once(history: History) -> Iterable[str]:
-    """I-11: a run moves a task once, however often it is reported; I-20, I-22."""
-    keys = [(result.task_id, result.submitted_at) for result in history.results]
-    if len(keys) != len(set(keys)):
-        yield "I-11: one result is stored twice"
-    told = defaultdict(list)
-    for event in sorted(history.events, key=lambda event: (event.task_id, event.seq)):
-        told[event.task_id].append((event.kind, event.severity))
-    for task in history.tasks:
-        state, expected = _replay(history, task)
-        if told[task.task_id] != expected:
-            yield (
-                f"I-11: task {task.task_id} published {told[task.task_id]}, its"
-                f" results demand {expected}"
-            )
-        if state.told is not task.told_severity:
-            yield f"I-20: task {task.task_id} has told {task.told_severity}"
-
-
-def _replay(
-    history: History, task: StoredTask
-) -> tuple[TaskState, list[tuple[EventKind, Severity]]]:
-    """What a task's results, in run order, make of it."""
-    runs = [
-        result
-        for result in history.results
-        if result.task_id == task.task_id and not result.is_late
-    ]
-    state, events = TaskState(), []
-    for result in sorted(runs, key=lambda result: result.submitted_at):
-        outcome = Outcome(result.severity, result.submitted_at)
-        step = advance(state, outcome, Patience(retries=task.retries))
-        state = step.state
-        if step.event is not None:
-            events.append((step.event, result.severity))
-    return state, events
-
-
-def _state_follows_run_order(history: History) -> Iterable[str]:
-    """I-13: the state is that of the newest run that counts."""
-    newest: dict[int, StoredResult] = {}
-    for result in history.results:
-        known = newest.get(result.task_id)
-        if not result.is_late and (
-            known is None or result.submitted_at > known.submitted_at
-        ):
-            newest[result.task_id] = result
-    for task in history.tasks:
-        if task.task_id not in newest:
-            continue
-        result = newest[task.task_id]
-        if (task.severity, task.completed_at) != (result.severity, result.submitted_at):
-            yield (
-                f"I-13: task {task.task_id} is {task.severity} as of"
-                f" {task.completed_at}, its newest run says {result}"
-            )
+    sent: list[Sent] = field(default_factory=list)
+    troubles: list[float] = field(default_factory=list)
+    """When something failed that may make a server send a notice again."""
+    reloads: list[Reload] = field(default_factory=list)
+    idle_duties: list[str] = field(default_factory=list)
+    """Housework that nobody did in calm times."""
+    truths: Mapping[str, Truth] = field(default_factory=dict)
+    """By URL."""
+    recipients: tuple[str, ...] = ()
+    calm_s: float = 0.0
+    """From here on no message was lost, and everything lived and told the right time."""
+    end_s: float = 0.0
+    end_at: datetime | None = None
+    period_s: float = 60.0
+    lease_s: float = 45.0
+    slowest_s: float = 5.0
+    """What a run may take from its lease to its report in calm times."""
+    deaths: int = 0

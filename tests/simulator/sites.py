@@ -14,17 +14,9 @@ from argos.core.probe import (
     ProbeResponse,
     Timings,
 )
+from tests.simulator.history import Truth
 
 MICROSECONDS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """From `start_s` to `end_s` the website gives this status; 0: it hangs."""
-
-    start_s: float
-    end_s: float
-    status_code: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +24,39 @@ class Site:
     """How a website answers, for all of the simulated time."""
 
     latency_s: float
-    outages: tuple[Outage, ...]
+    truth: Truth
 
     def status_at(self, second: float) -> int:
         """The status code at a moment; 0: no answer at all."""
-        for outage in self.outages:
-            if outage.start_s <= second < outage.end_s:
-                return outage.status_code
+        for start_s, end_s, status in self.truth.outages:
+            if start_s <= second < end_s:
+                return status
         return 200
 
 
 def make_sites(
-    urls: list[str], *, rng: random.Random, duration_s: float
+    urls: list[str], *, rng: random.Random, duration_s: float, period_s: float
 ) -> dict[str, Site]:
     """Sites of which most are well, some break, some hang and some flap."""
     return {
         url: Site(
             latency_s=rng.uniform(0.01, 3.0),
-            outages=tuple(
-                Outage(start, start + rng.uniform(10, 900), rng.choice([500, 404, 0]))
-                for start in sorted(
-                    rng.uniform(0, duration_s) for _ in range(rng.choice([0, 0, 1, 6]))
+            truth=Truth(
+                tuple(
+                    (start, start + rng.uniform(0.1, 6) * period_s, _bad_status(rng))
+                    for start in sorted(
+                        rng.uniform(0, duration_s)
+                        for _ in range(rng.choice([0, 1, 2, 6]))
+                    )
                 )
             ),
         )
         for url in urls
     }
+
+
+def _bad_status(rng: random.Random) -> int:
+    return rng.choice([500, 500, 404, 0])
 
 
 class ScriptedEngine(ByTask):
@@ -66,9 +65,10 @@ class ScriptedEngine(ByTask):
     name = "scripted"
     capacity = 1_000
 
-    def __init__(self, sites: Mapping[str, Site]) -> None:
+    def __init__(self, sites: Mapping[str, Site], rng: random.Random) -> None:
         super().__init__()
         self._sites = sites
+        self._rng = rng
 
     async def start(self) -> None:
         """Nothing to start."""
@@ -83,6 +83,8 @@ class ScriptedEngine(ByTask):
         if status == 0:
             await asyncio.sleep(probe.timeout.total_seconds())
             return ProbeFailure(FailureKind.TIMEOUT, "It did not answer in time.")
-        await asyncio.sleep(site.latency_s)
-        total_us = int(site.latency_s * MICROSECONDS)
+        # Never twice the same: else results under two clocks would have one moment.
+        latency_s = site.latency_s * self._rng.uniform(0.8, 1.2)
+        await asyncio.sleep(latency_s)
+        total_us = int(latency_s * MICROSECONDS)
         return ProbeResponse(status, timings=Timings(total_us=total_us))

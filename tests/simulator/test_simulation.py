@@ -1,108 +1,73 @@
-"""The real agent and the real services, through hours of virtual time."""
+"""The real agents and the real services, through days of virtual time."""
 
-import dataclasses
+import logging
 import os
-from datetime import timedelta
+from collections.abc import Iterator
 
 import pytest
 
-from tests.simulator.history import History, violations
-from tests.simulator.network import Faults
-from tests.simulator.world import Scenario, simulate
+from tests.simulator.checker import violations
+from tests.simulator.scenario import calm, scenario_of, storm
+from tests.simulator.world import simulate
 
-SEEDS = int(os.environ.get("ARGOS_TEST_SEEDS", "5"))
+SEEDS = int(os.environ.get("ARGOS_TEST_SEEDS", "12"))
+BLOCK = 6
+FAILED_ONCE = (6,)
+"""Seeds that found a bug; what it was stands in the changelog."""
 
-# Each seed is real work: half an hour of two agents in some seconds.
-pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_the_promises_hold_in_any_weather(seed, tmp_path):
-    history = simulate(Scenario(seed), tmp_path)
-
-    assert violations(history) == []
-    assert len(history.results) > 100
+pytestmark = pytest.mark.timeout(BLOCK * 60)
 
 
-def test_in_calm_weather_nothing_is_late_and_nothing_repeated(tmp_path):
-    scenario = Scenario(
-        1000, rough_s=60, faults=Faults(), crash_every_s=float("inf"), calm_s=1_800
-    )
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A day's worth of log lines is of no use; `python -m tests.simulator` shows them."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
-    history = simulate(scenario, tmp_path)
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
+def test_the_promises_hold_on_any_day(first):
+    broken = {}
+    for seed in range(first, min(first + BLOCK, SEEDS)):
+        if found := violations(simulate(scenario_of(seed))):
+            broken[f"python -m tests.simulator --seed {seed}"] = found[:10]
+
+    assert broken == {}
+
+
+@pytest.mark.parametrize("seed", FAILED_ONCE)
+def test_the_promises_hold_where_they_once_did_not(seed):
+    assert violations(simulate(scenario_of(seed))) == []
+
+
+def test_in_calm_weather_each_run_takes_place_and_nothing_is_repeated():
+    scenario = calm(storm(7))
+
+    history = simulate(scenario)
 
     assert violations(history) == []
     assert not any(result.is_late for result in history.results)
-    runs = len({(lease.group_id, lease.lease_no) for lease in history.leases})
-    minutes = (1_800 + 60 + 45 + 120) / 60
-    assert scenario.site_count * (minutes - 1) <= runs
-    assert runs <= scenario.site_count * (minutes + 2)
+    assert len(history.sent) == len({sent.message_id for sent in history.sent})
+    planned = scenario.sites * scenario.duration_s / scenario.period_s
+    assert planned - scenario.sites <= len(history.leases) <= planned + scenario.sites
 
 
-@pytest.fixture(scope="module")
-def stormy(tmp_path_factory) -> History:
-    return simulate(Scenario(2000), tmp_path_factory.mktemp("stormy"))
+def test_the_same_seed_gives_the_same_history():
+    first, second = simulate(storm(8)), simulate(storm(8))
+
+    assert second.results == first.results
+    assert second.leases == first.leases
+    assert second.sent == first.sent
 
 
-def test_the_same_seed_gives_the_same_history(stormy, tmp_path):
-    again = simulate(Scenario(2000), tmp_path)
+def test_the_storm_is_one():
+    history = simulate(storm(0))
 
-    assert again.results == stormy.results
-    assert again.leases == stormy.leases
-
-
-def test_the_storm_was_one(stormy):
-    assert any(result.is_late for result in stormy.results)
-    assert stormy.events
-
-
-def planted(stormy: History, **changes) -> list[str]:
-    return violations(dataclasses.replace(stormy, **changes))
-
-
-def test_the_checker_sees_two_holders(stormy):
-    first = stormy.leases[0]
-    second = dataclasses.replace(
-        first, at=first.at + timedelta(seconds=1), lease_no=first.lease_no + 1
-    )
-    leases = [first, second, *stormy.leases[1:]]
-
-    assert any("I-02" in each for each in planted(stormy, leases=leases))
-
-
-def test_the_checker_sees_a_lease_that_was_given_out_twice(stormy):
-    leases = [stormy.leases[0], *stormy.leases]
-
-    assert any("I-01" in each for each in planted(stormy, leases=leases))
-
-
-def test_the_checker_sees_a_task_that_starves(stormy):
-    starving = stormy.tasks[0].task_id
-    results = [result for result in stormy.results if result.task_id != starving]
-
-    assert any("I-03" in each for each in planted(stormy, results=results))
-
-
-def test_the_checker_sees_a_lost_result(stormy):
-    lost = min(stormy.accepted)
-    results = [
-        result
-        for result in stormy.results
-        if (result.task_id, result.submitted_at) != lost
-    ]
-
-    assert any("I-10" in each for each in planted(stormy, results=results))
-
-
-def test_the_checker_sees_a_run_that_moved_its_task_twice(stormy):
-    events = [*stormy.events, dataclasses.replace(stormy.events[-1], seq=99)]
-
-    assert any("I-11" in each for each in planted(stormy, events=events))
-
-
-def test_the_checker_sees_a_state_of_the_past(stormy):
-    old = dataclasses.replace(stormy.tasks[0], completed_at=stormy.calm_from)
-
-    assert any(
-        "I-13" in each for each in planted(stormy, tasks=[old, *stormy.tasks[1:]])
-    )
+    assert violations(history) == []
+    assert history.deaths > 2
+    assert history.spooled
+    assert history.events
+    assert history.sent
+    assert history.troubles
+    assert history.reloads

@@ -1,91 +1,100 @@
-"""One simulated world from one seed: websites, a server, a network, two agents."""
+"""One simulated world: websites, servers on one database, a network, and agents."""
 
 import asyncio
+import os
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
-from sqlalchemy import event, select
-
-from argos.agent.backoff import Backoff
-from argos.agent.loop import AgentLoop, LoopSettings
-from argos.agent.reporter import Reporter
 from argos.server.database import Database
 from argos.server.migrations.runner import migrate
-from argos.server.models import Event, Result, Task
-from argos.server.services.reconcile import reconcile
-from argos.server.settings import read_config
-from tests.simulator.history import (
-    History,
-    StoredEvent,
-    StoredResult,
-    StoredTask,
-)
-from tests.simulator.network import Faults, FaultyLink, SimulatedServer
-from tests.simulator.sites import ScriptedEngine, make_sites
-from tests.simulator.virtual_time import VirtualClock, VirtualTimeLoop
-
-T = TypeVar("T")
+from argos.server.plan import wanted_tasks
+from argos.server.settings import LoadedConfig, read_config
+from tests.simulator.agents import Agent
+from tests.simulator.bugs import Bug
+from tests.simulator.diary import TRIGGERS, Diary, add_triggers
+from tests.simulator.disk import Disk, DiskFaults
+from tests.simulator.history import History, Tasks
+from tests.simulator.scenario import HOUR_S, Scenario, Weather
+from tests.simulator.server import Common, Server
+from tests.simulator.sites import ScriptedEngine, Site, make_sites
+from tests.simulator.virtual_time import START, VirtualTimeLoop
 
 CONFIG = """
 general:
   db: {{url: "sqlite:///unused.db"}}
   cookie_secret: simulated
   frequency: "{period_s}s"
+  recheck_delay: {recheck}
   retry_before_notification: {retries}
   ipv6: false
   timeout: "30s"
-  alerts: {{ok: [], warning: [], critical: [local], unknown: [local], no_agent: []}}
+  apprise: {{team: ["json://127.0.0.1/"]}}
+  alerts:
+    ok: [local, "apprise:team"]
+    warning: [local, "apprise:team"]
+    critical: [local, "apprise:team"]
+    unknown: [local, "apprise:team"]
+    no_agent: [local]
 service: {{secrets: [simulated]}}
 ssl: {{thresholds: []}}
 recurring_tasks:
   max_results_age: "30d"
   max_lock_seconds: 100
-  time_without_agent: 5
+  time_without_agent: 180
 websites:
 {websites}
 """
 WEBSITE = """
   - domain: "http://site{n}.example"
     paths:
-      - path: "/"
-        checks: [{{status-is: 200}}, {{status-in: [200, 404]}}]
+{paths}
 """
+PATH = """
+      - path: "/{path}"
+        checks: [{checks}]
+"""
+CHECKS = ("status-is: 200", "status-in: [200, 404]")
+MEMORY = Path("/dev/shm")
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What a seed decides."""
-
-    seed: int
-    site_count: int = 12
-    agent_count: int = 2
-    period_s: int = 60
-    retries: int = 1
-    rough_s: float = 1_200
-    """For so long the network fails and agents crash."""
-    calm_s: float = 600
-    faults: Faults = field(
-        default_factory=lambda: Faults(
-            lost_request=0.05, lost_answer=0.1, repeated=0.15, longest_delay_s=2.0
-        )
-    )
-    crash_every_s: float = 200
+def simulate(
+    scenario: Scenario, folder: Path | None = None, *, bug: Bug | None = None
+) -> History:
+    """Run a scenario in virtual time, maybe with a bug in it; return what happened."""
+    where = MEMORY if os.access(MEMORY, os.W_OK) else folder
+    with _zone(scenario.zone), tempfile.TemporaryDirectory(dir=where) as name:
+        loop = VirtualTimeLoop()
+        asyncio.set_event_loop(loop)
+        try:
+            return loop.run_until_complete(
+                _World(scenario, Path(name), loop, bug).run()
+            )
+        finally:
+            _end_all(loop)
+            asyncio.set_event_loop(None)
+            loop.close()
 
 
-def simulate(scenario: Scenario, folder: Path) -> History:
-    """Run a scenario in virtual time; return what happened."""
-    loop = VirtualTimeLoop()
-    asyncio.set_event_loop(loop)
+@contextmanager
+def _zone(name: str) -> Iterator[None]:
+    """The local zone of server and agents: nothing may depend on it."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = name
+    time.tzset()
     try:
-        return loop.run_until_complete(_World(scenario, folder, loop).run())
+        yield
     finally:
-        _end_all(loop)
-        asyncio.set_event_loop(None)
-        loop.close()
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()
 
 
 def _end_all(loop: VirtualTimeLoop) -> None:
@@ -96,132 +105,226 @@ def _end_all(loop: VirtualTimeLoop) -> None:
     loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
 
 
+@cache
+def _schema() -> bytes:
+    """A migrated SQLite file."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "argos.db"
+        database = Database(f"sqlite:///{path}")
+        migrate(database)
+        database.close()
+        add_triggers(path, TRIGGERS)
+        return path.read_bytes()
+
+
+@cache
+def _load(text: str) -> tuple[LoadedConfig, Tasks]:
+    """A config by way of its file, and the tasks that it wants."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "config.yaml"
+        path.write_text(text)
+        loaded = read_config(path, environ={})
+    tasks = wanted_tasks(loaded.config).tasks
+    return loaded, frozenset(
+        (task.url, task.check, task.expected, task.attributes.frequency)
+        for task in tasks.values()
+    )
+
+
 class _World:
-    def __init__(self, scenario: Scenario, folder: Path, loop: VirtualTimeLoop) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        loop: VirtualTimeLoop,
+        bug: Bug | None,
+    ) -> None:
         self._scenario = scenario
+        self._folder = folder
         self._loop = loop
         self._rng = random.Random(scenario.seed)
-        self._clock = VirtualClock(loop)
-        self._history = History(period=timedelta(seconds=scenario.period_s))
-        self._faults = replace(scenario.faults)
-        self._path = folder / "config.yaml"
-        self._path.write_text(
+        self._database_path = folder / "argos.db"
+        self._database_path.write_bytes(_schema())
+        self._rewrite = None if bug is None else bug.rewrite
+        if bug is not None:
+            add_triggers(self._database_path, bug.trigger)
+        self._sites = self._make_sites()
+        self._history = History(
+            truths={url: site.truth for url, site in self._sites.items()},
+            recipients=("local", "apprise:team"),
+            period_s=scenario.period_s,
+        )
+        self._common = Common(
+            scenario=scenario,
+            loop=loop,
+            weather=scenario.weather,
+            history=self._history,
+            diary=Diary(self._database_path),
+            loaded=self._config(scenario.sites)[0],
+        )
+        self._faults = _disk_faults(Weather())
+        self._servers = [self._server(n) for n in range(scenario.servers)]
+        self._agents = [self._agent(n) for n in range(scenario.agents)]
+
+    def _make_sites(self) -> dict[str, Site]:
+        scenario = self._scenario
+        urls = [
+            f"http://site{n}.example/{path}"
+            for n in range(scenario.sites)
+            for path in ("", "old")
+        ]
+        return make_sites(
+            urls,
+            rng=self._rng,
+            duration_s=scenario.duration_s,
+            period_s=scenario.period_s,
+        )
+
+    def _server(self, number: int) -> Server:
+        disk = Disk(
+            self._database_path,
+            self._faults,
+            random.Random(self._scenario.seed * 41 + number),
+            self._loop.time,
+            rewrite=self._rewrite,
+        )
+        return Server(f"server-{number}", self._common, disk)
+
+    def _agent(self, number: int) -> Agent:
+        return Agent(
+            f"agent-{number}",
+            self._servers,
+            ScriptedEngine(self._sites, random.Random(number)),
+            common=self._common,
+            folder=self._folder,
+        )
+
+    def _config(
+        self, sites: int, *, has_old_path: bool = False
+    ) -> tuple[LoadedConfig, Tasks]:
+        scenario = self._scenario
+        checks = [
+            CHECKS[n % 2] if n < 2 else f"status-in: [200, {n + 200}]"
+            for n in range(scenario.checks)
+        ]
+        paths = [PATH.format(path="", checks=_listed(checks))]
+        if has_old_path:
+            paths.append(PATH.format(path="old", checks=_listed(checks[:1])))
+        return _load(
             CONFIG.format(
                 period_s=scenario.period_s,
+                recheck="null"
+                if scenario.recheck_s is None
+                else f'"{scenario.recheck_s}s"',
                 retries=scenario.retries,
                 websites="".join(
-                    WEBSITE.format(n=n) for n in range(scenario.site_count)
+                    WEBSITE.format(n=n, paths="".join(paths)) for n in range(sites)
                 ),
             )
         )
-        self._loaded = read_config(self._path, environ={})
-        self._database = Database(f"sqlite:///{folder / 'argos.db'}")
-        # The disk is trusted here; what is tested is what we do with it.
-        event.listen(self._database.engine, "connect", _forgo_sync)
-        self._server = SimulatedServer(
-            self._database,
-            self._loaded.config,
-            clock=self._clock,
-            history=self._history,
-        )
 
     async def run(self) -> History:
+        """All of it: the storm, what is left of it, and the calm."""
         scenario = self._scenario
-        migrate(self._database)
-        reconcile(self._database, self._loaded, now=self._clock.utcnow())
-        urls = [f"http://site{n}.example/" for n in range(scenario.site_count)]
-        duration = scenario.rough_s + scenario.calm_s
-        engine = ScriptedEngine(make_sites(urls, rng=self._rng, duration_s=duration))
-        living = [
-            asyncio.create_task(self._live(f"agent-{n}", engine))
-            for n in range(scenario.agent_count)
+        loaded, wanted = self._config(scenario.sites)
+        lives = [asyncio.create_task(server.live()) for server in self._servers]
+        await asyncio.sleep(0)
+        await self._servers[0].apply(loaded, wanted)
+        self._set_disk(scenario.weather)
+        lives += [asyncio.create_task(agent.live()) for agent in self._agents]
+        trouble = [
+            asyncio.create_task(each)
+            for each in (self._reload(), self._set_clocks(), self._keep_agents_away())
         ]
         await asyncio.sleep(scenario.rough_s)
+        await asyncio.wait(trouble, timeout=HOUR_S / 2)
         self._calm_down()
-        # What is under way when the storm ends still belongs to it.
-        await asyncio.sleep(self._history.longest_lease.total_seconds() + 120)
-        self._history.calm_from = self._clock.utcnow()
+        await asyncio.sleep(scenario.settle_s)
+        self._history.calm_s = self._loop.time()
         await asyncio.sleep(scenario.calm_s)
-        self._history.end = self._clock.utcnow()
-        for life in living:
+        self._history.end_s = self._loop.time()
+        for life in [*lives, *trouble]:
             life.cancel()
-        await asyncio.wait(living)
+        await asyncio.wait([*lives, *trouble])
+        self._raise_errors([*lives, *trouble])
+        for server in self._servers:
+            server.close()
         self._read_database()
-        self._database.close()
         return self._history
 
+    def _raise_errors(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+
     def _calm_down(self) -> None:
-        self._faults.lost_request = self._faults.lost_answer = 0.0
-        self._faults.repeated = 0.0
-        self._faults.longest_delay_s = 0.05
+        self._common.weather = Weather()
+        self._set_disk(Weather())
+        for server in self._servers:
+            server.clock.offset = timedelta()
 
-    async def _live(self, name: str, engine: ScriptedEngine) -> None:
-        """An agent's lives, one after the other; each ends as by `kill -9`."""
-        rng = random.Random(self._rng.random())
-        while True:
-            life = asyncio.create_task(self._agent(name, engine, rng).run())
-            lifetime = rng.expovariate(1 / self._scenario.crash_every_s)
-            crashes = self._loop.time() + lifetime < self._scenario.rough_s
-            try:
-                await asyncio.wait({life}, timeout=lifetime if crashes else None)
-            finally:
-                life.cancel()
-                await asyncio.wait({life})
-            await asyncio.sleep(rng.uniform(0, 30))
+    def _set_disk(self, weather: Weather) -> None:
+        self._faults.__dict__.update(_disk_faults(weather).__dict__)
 
-    def _agent(
-        self, name: str, engine: ScriptedEngine, rng: random.Random
-    ) -> AgentLoop:
-        offset = timedelta(seconds=rng.choice([0, -7200, 90, 31_536_000]))
-        clock = VirtualClock(self._loop, offset=offset)
-        link = FaultyLink(self._server, name, faults=self._faults, rng=rng)
-        backoff = Backoff(rng)
-        reporter = Reporter(
-            link,
-            None,
-            clock=clock,
-            backoff=Backoff(rng),
-            run_blocking=_run_inline,
-        )
-        return AgentLoop(
-            link,
-            engine,
-            reporter,
-            clock=clock,
-            backoff=backoff,
-            settings=LoopSettings(slots=rng.choice([3, 20])),
-            capabilities=lambda: ("response-time",),
-            run_blocking=_run_inline,
-        )
+    async def _reload(self) -> None:
+        """Change the config now and then, until each change is in force."""
+        for _ in range(self._scenario.reloads):
+            pause_s = self._scenario.rough_s / (self._scenario.reloads + 1)
+            await asyncio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
+            sites = self._rng.randint(1, self._scenario.sites)
+            loaded, wanted = self._config(sites, has_old_path=self._rng.random() < 0.5)
+            is_done = False
+            while not is_done:
+                is_done = await self._rng.choice(self._servers).apply(loaded, wanted)
+                await asyncio.sleep(self._rng.uniform(1, 300))
+            self._common.loaded = loaded
+
+    async def _set_clocks(self) -> None:
+        """Set a server's clock an hour forward or back, and right again later."""
+        for _ in range(self._scenario.clock_jumps):
+            pause_s = self._scenario.rough_s / (self._scenario.clock_jumps + 1)
+            server = self._rng.choice(self._servers)
+            await asyncio.sleep(pause_s * self._rng.uniform(0.2, 0.5))
+            server.clock.offset = timedelta(seconds=self._rng.choice([-3600, 3600, 5]))
+            self._common.note_trouble()
+            self._common.tell_change()
+            await asyncio.sleep(pause_s * self._rng.uniform(0.1, 0.5))
+            server.clock.offset = timedelta()
+            self._common.note_trouble()
+
+    async def _keep_agents_away(self) -> None:
+        for _ in range(self._scenario.absences):
+            await asyncio.sleep(self._rng.uniform(1, 6) * HOUR_S)
+            back_at = self._loop.time() + self._rng.uniform(3, 7) * HOUR_S
+            for agent in self._agents:
+                agent.stays_away_until_s = back_at
 
     def _read_database(self) -> None:
-        with self._database.reading() as session:
-            self._history.results = [
-                StoredResult(row.task_id, row.submitted_at, row.severity, row.is_late)
-                for row in session.scalars(select(Result))
-            ]
-            self._history.events = [
-                StoredEvent(row.task_id, row.seq, row.kind, row.at, row.severity)
-                for row in session.scalars(select(Event))
-            ]
-            self._history.tasks = [
-                StoredTask(
-                    row.id,
-                    row.group_id or 0,
-                    row.severity,
-                    row.completed_at,
-                    row.told_severity,
-                    row.retry_before_notification,
-                )
-                for row in session.scalars(select(Task))
-            ]
+        history, diary = self._history, self._common.diary
+        history.leases = diary.leases()
+        history.lease_ends = diary.lease_ends()
+        history.moves = diary.moves()
+        history.archivals = diary.archivals()
+        history.attempts = diary.attempts()
+        history.results = diary.results()
+        history.events = diary.events()
+        history.deliveries = diary.deliveries()
+        history.tasks = diary.tasks()
+        history.idle_duties = diary.idle_duties(
+            START + timedelta(seconds=history.calm_s)
+        )
+        diary.close()
 
 
-async def _run_inline(  # noqa: RUF029  # it stands in for asyncio.to_thread
-    function: Callable[[], T], /
-) -> T:
-    return function()
+def _listed(checks: list[str]) -> str:
+    return ", ".join(f"{{{check}}}" for check in checks)
 
 
-def _forgo_sync(connection: object, _entry: object) -> None:
-    connection.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]  # sqlite3's own connection
+def _disk_faults(weather: Weather) -> DiskFaults:
+    return DiskFaults(
+        weather.busy,
+        weather.broken,
+        weather.lost_commit,
+        weather.unheard_commit,
+        weather.death,
+    )

@@ -107,7 +107,7 @@ def keep_open_latencies(session: Session, which: ColumnElement[bool]) -> None:
     columns = Schedule.__table__.c
     rows = session.execute(
         select(columns.key, columns.open_hour, columns.open_latencies).where(
-            which, columns.open_latencies.is_not(None)
+            which, columns.open_hour.is_not(None)
         )
     )
     add_group_hours(session, hours={(key, hour): tally for key, hour, tally in rows})

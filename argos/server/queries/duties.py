@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from argos.server.models import ConfigCache, Duty, Job, JobKind
@@ -28,6 +28,34 @@ ON CONFLICT (name) DO NOTHING
 """
 
 
+# Of the table, and built once: each server runs these some times a minute, for ever.
+_TABLE: Any = Duty.__table__
+_CLAIM = (
+    update(_TABLE)
+    .where(_TABLE.c.name == bindparam("duty"), _TABLE.c.due_at <= bindparam("now"))
+    .values(
+        term=_TABLE.c.term + 1,
+        holder=bindparam("claimed_by"),
+        due_at=bindparam("until"),
+    )
+    .returning(_TABLE.c.term, _TABLE.c.note)
+)
+_OWN_TURN = (
+    update(_TABLE)
+    .where(
+        _TABLE.c.name == bindparam("duty"), _TABLE.c.term == bindparam("claimed_term")
+    )
+    .returning(_TABLE.c.name)
+)
+_HOLD = _OWN_TURN.values(due_at=bindparam("until"), note=bindparam("left"))
+_FINISH = _OWN_TURN.values(
+    due_at=bindparam("next_at"),
+    note=bindparam("left"),
+    holder=None,
+    finished_at=bindparam("now"),
+)
+
+
 def add_duties(session: Session, *, names: Sequence[str], now: datetime) -> None:
     """Enter duties that nobody ever did; they are due."""
     statement = text(_ADD_DUTIES.format(rows=_DUTIES.sql(session)))
@@ -45,12 +73,8 @@ def claim_duty(
     session: Session, *, name: str, holder: str, now: datetime, until: datetime
 ) -> Turn | None:
     """Claim a duty; None: it is not due, or another server was faster."""
-    row = session.execute(
-        update(Duty)
-        .where(Duty.name == name, Duty.due_at <= now)
-        .values(term=Duty.term + 1, holder=holder, due_at=until)
-        .returning(Duty.term, Duty.note)
-    ).one_or_none()
+    parameters = {"duty": name, "claimed_by": holder, "now": now, "until": until}
+    row = session.execute(_CLAIM, parameters).one_or_none()
     return None if row is None else Turn(name, row.term, row.note)
 
 
@@ -58,7 +82,8 @@ def hold_duty(
     session: Session, *, turn: Turn, until: datetime, note: dict[str, Any] | None
 ) -> bool:
     """Prolong a claim, and keep others out until the transaction ends; False: too late."""
-    return _update_turn(session, turn, due_at=until, note=note)
+    held = session.execute(_HOLD, {**_fence(turn), "until": until, "left": note})
+    return held.first() is not None
 
 
 def finish_duty(
@@ -70,19 +95,12 @@ def finish_duty(
     note: dict[str, Any] | None,
 ) -> bool:
     """End a turn; False when the claim had gone to another server."""
-    return _update_turn(
-        session, turn, due_at=due_at, note=note, holder=None, finished_at=now
-    )
+    ended = {"now": now, "next_at": due_at, "left": note}
+    return session.execute(_FINISH, {**_fence(turn), **ended}).first() is not None
 
 
-def _update_turn(session: Session, turn: Turn, **values: Any) -> bool:
-    changed = session.execute(
-        update(Duty)
-        .where(Duty.name == turn.name, Duty.term == turn.term)
-        .values(**values)
-        .returning(Duty.name)
-    )
-    return changed.first() is not None
+def _fence(turn: Turn) -> dict[str, object]:
+    return {"duty": turn.name, "claimed_term": turn.term}
 
 
 def get_first_job(session: Session) -> Job | None:

@@ -29,7 +29,7 @@ from argos.server.services.counting import Counting
 from argos.server.services.notice import Draft, encode_draft
 from argos.server.services.silence import Finding, Silence, look
 from argos.server.services.unanswered import settle_unanswered
-from argos.server.services.upkeep import Duty, Work
+from argos.server.services.upkeep import JOB_CLAIM_INTERVAL, Duty, Work
 from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         run_jobs(work, reload)
 
     duties = [
-        Duty("jobs", timedelta(seconds=5), do_jobs),
+        Duty("jobs", timedelta(seconds=5), do_jobs, JOB_CLAIM_INTERVAL),
         Duty("silence", timedelta(seconds=15), watch_agents),
         Duty("logins", timedelta(minutes=10), forget_logins),
         Duty("queue", timedelta(minutes=5), mend_queue),

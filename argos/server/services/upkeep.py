@@ -17,8 +17,10 @@ from argos.server.queries import duties as queries
 log = logging.getLogger(__name__)
 
 LOOK_INTERVAL = timedelta(seconds=1)
-CLAIM_INTERVAL = timedelta(minutes=5)
+CLAIM_INTERVAL = timedelta(seconds=25)
 """How long a duty stays with a server that does not say it goes on."""
+JOB_CLAIM_INTERVAL = timedelta(minutes=5)
+"""The same where one step may take minutes, outside of the duty's transactions."""
 RETRY_INTERVAL = timedelta(minutes=1)
 """A duty that failed is tried again after so long at the latest."""
 
@@ -42,7 +44,9 @@ class Means:
 class Work:
     """One turn at a duty."""
 
-    def __init__(self, means: Means, turn: queries.Turn, now: datetime) -> None:
+    def __init__(
+        self, means: Means, duty: "Duty", turn: queries.Turn, now: datetime
+    ) -> None:
         self.database = means.database
         self.config = means.get_config()
         self.now = now
@@ -51,13 +55,14 @@ class Work:
         self.wants_more = False
         """Set by a duty that has not come to its end: its next turn comes at once."""
         self._means = means
+        self._duty = duty
         self._turn = turn
 
     @property
     def is_over(self) -> bool:
         """Whether the server stops, or it is time to let others have a turn."""
         elapsed = self._means.clock.utcnow() - self.now
-        return self._means.should_stop() or elapsed > CLAIM_INTERVAL / 5
+        return self._means.should_stop() or elapsed > self._duty.claim / 5
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -71,7 +76,7 @@ class Work:
             self._hold(session)
 
     def _hold(self, session: Session) -> None:
-        until = self._means.clock.utcnow() + CLAIM_INTERVAL
+        until = self._means.clock.utcnow() + self._duty.claim
         if not queries.hold_duty(session, turn=self._turn, until=until, note=self.note):
             raise TurnLost
 
@@ -84,6 +89,8 @@ class Duty:
     interval: timedelta
     """From the end of a turn to the beginning of the next."""
     do: Callable[[Work], None]
+    claim: timedelta = CLAIM_INTERVAL
+    """So long after its holder's death somebody else has it at the latest."""
 
 
 class Upkeep:
@@ -151,11 +158,11 @@ class Upkeep:
                 name=duty.name,
                 holder=self._means.holder,
                 now=now,
-                until=now + CLAIM_INTERVAL,
+                until=now + duty.claim,
             )
         if turn is None:
             return
-        work = Work(self._means, turn, now)
+        work = Work(self._means, duty, turn, now)
         try:
             duty.do(work)
         except TurnLost:
