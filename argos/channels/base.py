@@ -87,7 +87,7 @@ def list_setups(general: Any) -> Mapping[str, Setup]:
 
 def _setups(general: Any) -> Iterator[Setup]:
     default = str(getattr(general, "language", "en"))
-    yield Setup("local", _registry["local"], None, default)
+    yield Setup("local", _registry["local"], None, "en")  # people search their logs
     mail = getattr(general, "mail", None)
     if mail is not None:
         yield Setup("mail", _registry["mail"], mail, _language(mail, default))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from argos.channels import ICONS, Setup, list_setups, recipient_name
+from argos.channels import Setup, list_setups, recipient_name
 from argos.clock import Clock
 from argos.core.text import visible
 from argos.schemas import Config
@@ -48,9 +48,7 @@ def subject_of(line: DeliveryLine) -> str:
     if line.url is None or line.severity is None:
         return "a task that is gone"
     target = f"{without_password(line.url)} (IPv{line.ip_version})"
-    return visible(
-        f"{ICONS[line.severity]} {target} {line.check}: {line.kind}, {line.severity}"
-    )
+    return visible(f"{target} {line.check}: {line.kind}, {line.severity}")
 
 
 @dataclass(frozen=True, slots=True)
