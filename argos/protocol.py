@@ -69,7 +69,7 @@ class Task(BaseModel):
     options: dict[str, Any] | None = Field(default=None, repr=False)
     """Ours: how the probe differs from the usual one; see `argos.core.options`."""
     due_in_s: float = 0.0
-    """Ours: how long after the lease the probe is due; not 0 only if asked `ahead`."""
+    """Ours: how long after the answer the probe is due; not 0 only if asked `ahead`."""
 
 
 class PhaseTimings(BaseModel):

@@ -20,6 +20,7 @@ import uvloop
 
 BACKLOG = 4096
 DRIP_PAUSE_S = 5.0
+START_LIMIT_S = 30.0
 _LINGER_0 = struct.pack("ii", 1, 0)
 """To close with a linger time of 0 is what sends RST."""
 _PAGE = b"w" * 600
@@ -83,7 +84,7 @@ def running_sites(fleet: Fleet) -> Iterator[Visits]:
         target=_serve, args=(fleet, theirs), daemon=True
     )
     process.start()
-    if ours.recv() != "ready":
+    if not ours.poll(START_LIMIT_S) or ours.recv() != "ready":
         raise SystemExit("the websites did not start")
     try:
         yield visits

@@ -16,19 +16,27 @@ class Waiting:
         """Whether the server stops, and nobody is to wait any longer."""
         self.threads = CapacityLimiter(AGENT_THREADS)
         """Apart from the pages' threads, so that slow pages do not keep agents out."""
-        self._naps: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._naps: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        """In the order in which they began."""
 
     def end(self) -> None:
         """Wake all that wait; from any thread, or from a signal's handler."""
         self.is_over = True
-        for loop, alarm in list(self._naps):
+        for alarm, loop in list(self._naps.items()):
+            loop.call_soon_threadsafe(alarm.set)
+
+    def look_again(self) -> None:
+        """Wake who has waited longest: something may be due sooner than was known.
+
+        One is enough to fetch it, and waking all would cost a query each.
+        """
+        for alarm, loop in list(self._naps.items())[:1]:
             loop.call_soon_threadsafe(alarm.set)
 
     async def nap(self, seconds: float) -> None:
-        """Wait so long, or until the server stops."""
+        """Wait so long, or until woken."""
         alarm = asyncio.Event()
-        nap = (asyncio.get_running_loop(), alarm)
-        self._naps.add(nap)
+        self._naps[alarm] = asyncio.get_running_loop()
         try:
             # Looked at after the entry, so that no end can fall in between.
             if not self.is_over:
@@ -36,4 +44,4 @@ class Waiting:
                     async with asyncio.timeout(seconds):
                         await alarm.wait()
         finally:
-            self._naps.discard(nap)
+            self._naps.pop(alarm, None)

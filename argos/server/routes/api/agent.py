@@ -139,7 +139,7 @@ async def lease_tasks(
     await _in_thread(app, partial(_see, app, _sighting(agent, query)))
     answer = await _lease_or_wait(request, app, agent, query)
     return Response(
-        _encode_tasks(answer.tasks, is_legacy=query.names is None),
+        _encode_tasks(answer.tasks, query, now=app.clock.utcnow()),
         media_type="application/json",
         headers={PROTOCOL_HEADER: PROTOCOL},
     )
@@ -151,6 +151,7 @@ async def post_results(request: Request, app: App, agent: Agent) -> Response:
     body = await _read_body(request)
     await _in_thread(app, partial(_see, app, Sighting(agent.name, agent.address)))
     answer = await _in_thread(app, partial(_ingest, app, agent, body))
+    app.waiting.look_again()
     return Response(
         answer.model_dump_json(),
         status_code=201,
@@ -262,14 +263,24 @@ def _ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAnswer:
     )
 
 
-def _encode_tasks(tasks: Sequence[LeasedTask], *, is_legacy: bool) -> bytes:
+def _encode_tasks(
+    tasks: Sequence[LeasedTask], query: LeaseQuery, *, now: datetime
+) -> bytes:
+    is_legacy = query.names is None
+    # The lease has taken its time, and what is due does not wait for it.
+    spent_s = (now - tasks[0].leased_at).total_seconds() if tasks else 0.0
     return json.dumps([
-        encode_task(task, is_legacy=is_legacy) for task in tasks
+        encode_task(task, is_legacy=is_legacy, spent_s=spent_s) for task in tasks
     ]).encode()
 
 
-def encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
-    """A task with the keys of 0.10.3, in its order; then ours, if the agent has ours."""
+def encode_task(
+    task: LeasedTask, *, is_legacy: bool, spent_s: float = 0.0
+) -> dict[str, Any]:
+    """A task with the keys of 0.10.3, in its order; then ours, if the agent has ours.
+
+    `spent_s` is the time since the lease.
+    """
     values = {
         "id": task.id,
         "url": task.url,
@@ -296,7 +307,7 @@ def encode_task(task: LeasedTask, *, is_legacy: bool) -> dict[str, Any]:
         "leased_at": task.leased_at.isoformat(),
         "timeout_s": task.timeout_s,
         "options": task.options,
-        "due_in_s": task.due_in_s,
+        "due_in_s": max(0.0, task.due_in_s - spent_s),
     }
 
 
