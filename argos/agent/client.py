@@ -14,6 +14,7 @@ import httpx2
 from pydantic import TypeAdapter, ValidationError
 
 from argos import VERSION
+from argos.agent.load import Load
 from argos.errors import (
     NotAnArgosServer,
     ReportRefused,
@@ -52,6 +53,31 @@ class LeaseRequest:
     spooled: int
     capabilities: tuple[str, ...]
     location: str | None = None
+    waiting: int = 0
+    """Probes that only wait for their websites; they take no slots."""
+    load: Load | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The same as a query; what is not known is left out."""
+        parameters = {
+            "limit": self.limit,
+            "wait": self.wait_s,
+            "ahead": self.ahead_s,
+            "slots": self.slots,
+            "busy": self.busy,
+            "waiting": self.waiting,
+            "spooled": self.spooled,
+            "version": VERSION,
+            "capabilities": ",".join(self.capabilities),
+        }
+        if self.location:
+            parameters["location"] = self.location
+        if self.load is not None:
+            parameters["cpu_percent"] = round(self.load.cpu_percent, 1)
+            parameters["lag_ms"] = round(self.load.lag_ms, 1)
+            parameters["over_budget"] = int(self.load.is_over_budget)
+        return parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +146,7 @@ class ServerClient:
         answer, body = await self._call(
             "GET",
             "/api/tasks",
-            params={
-                "limit": request.limit,
-                "wait": request.wait_s,
-                "ahead": request.ahead_s,
-                "slots": request.slots,
-                "busy": request.busy,
-                "spooled": request.spooled,
-                "version": VERSION,
-                "capabilities": ",".join(request.capabilities),
-                **({"location": request.location} if request.location else {}),
-            },
+            params=request.parameters,
             wait_s=request.wait_s,
         )
         if answer.status_code != httpx2.codes.OK:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from argos.agent.backoff import Backoff
 from argos.agent.client import LeaseAnswer, LeaseRequest, Server
 from argos.agent.engine.interface import ProbeEngine
+from argos.agent.load import SAMPLE_S, LoadGauge
 from argos.agent.prober import Prober
 from argos.agent.probing import plan_probes
 from argos.agent.reporter import Reporter, RunBlocking
@@ -74,6 +75,7 @@ class AgentLoop:
         settings: LoopSettings,
         capabilities: Callable[[], tuple[str, ...]],
         run_blocking: RunBlocking = asyncio.to_thread,
+        gauge: LoadGauge | None = None,
     ) -> None:
         self._server = server
         self._reporter = reporter
@@ -81,6 +83,7 @@ class AgentLoop:
         self._backoff = backoff
         self._settings = settings
         self._capabilities = capabilities
+        self._gauge = gauge
         self._prober = Prober(
             engine,
             reporter,
@@ -106,6 +109,7 @@ class AgentLoop:
         """Work until stopped."""
         log.info("Running agent against %s", self._server.url)
         reporting = asyncio.create_task(self._reporter.run())
+        watching = asyncio.create_task(self._watch_load())
         try:
             while not self._stopping.is_set():
                 await self._wait_for_slots()
@@ -115,6 +119,7 @@ class AgentLoop:
             await asyncio.wait({reporting}, timeout=REPORT_GRACE_S)
         finally:
             self._prober.break_off()
+            watching.cancel()
             reporting.cancel()
             await asyncio.wait({reporting})
             await self._reporter.save()
@@ -128,6 +133,8 @@ class AgentLoop:
             async with asyncio.timeout(LEASE_PAUSE_S):
                 await self._until_wanted(worthwhile)
         await self._until_wanted(1)
+        if self._gauge is not None:
+            await self._pause(self._gauge.pause_s)
 
     async def _until_wanted(self, count: int) -> None:
         while self._roster.wanted < count and not self._stopping.is_set():
@@ -181,16 +188,49 @@ class AgentLoop:
 
     def _request(self) -> LeaseRequest:
         return LeaseRequest(
-            limit=min(self._roster.wanted, MAX_LEASE_GROUPS),
+            limit=self._limit,
             ahead_s=LEASE_AHEAD_S,
             # The first answer tells with whom we speak; results may wait for that.
             wait_s=LEASE_WAIT_S if self._has_met_server else 0,
             slots=self._settings.slots,
             busy=self._roster.slots.at_work,
+            waiting=self._roster.slots.waiting,
+            load=None if self._gauge is None else self._gauge.load,
             spooled=self._reporter.waiting,
             capabilities=self._capabilities(),
             location=self._settings.location,
         )
+
+    @property
+    def _limit(self) -> int:
+        """How many task groups to ask for."""
+        wanted = min(self._roster.wanted, MAX_LEASE_GROUPS)
+        allowance = None if self._gauge is None else self._gauge.allowance
+        return wanted if allowance is None else max(1, min(wanted, allowance))
+
+    async def _watch_load(self) -> None:
+        """Look now and then at how busy this agent is; say when it is too busy."""
+        was_over = False
+        while self._gauge is not None:
+            began_at = self._clock.monotonic()
+            await self._pause(SAMPLE_S)
+            if self._stopping.is_set():
+                return
+            elapsed = self._clock.monotonic() - began_at
+            self._gauge.sample(lag_s=max(0.0, elapsed - SAMPLE_S))
+            load = self._gauge.load
+            if load is None or load.is_over_budget == was_over:
+                continue
+            was_over = load.is_over_budget
+            if was_over:
+                log.warning(
+                    "Over its CPU budget (%d %% of its cores): this agent takes on less,"
+                    " so that its times stay true. Start another agent, or see"
+                    " --cpu-budget.",
+                    round(load.cpu_percent),
+                )
+            else:
+                log.info("Within its CPU budget again: all that is due is taken on")
 
     def _pause_after_nothing(self, answer: LeaseAnswer, waited_s: float) -> float:
         if answer.is_legacy:
@@ -225,6 +265,8 @@ class AgentLoop:
     def _accept(self, tasks: Iterable[Task]) -> None:
         received_at = self._clock.monotonic()
         plan = plan_probes(tasks)
+        if self._gauge is not None:
+            self._gauge.take(len(plan.groups))
         self._reporter.add(encode_results(plan.hopeless, elapsed=timedelta(0)))
         self._roster.add(Assignment(group, received_at) for group in plan.groups)
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import logging
+import os
 import random
 import re
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +16,8 @@ from urllib.parse import urlsplit
 from argos.agent.backoff import Backoff
 from argos.agent.client import ClientSettings, ServerClient
 from argos.agent.engine import EngineSettings, create_engine
+from argos.agent.engine.interface import ProbeEngine
+from argos.agent.load import DEFAULT_CPU_BUDGET, LoadGauge, ProcessTimes
 from argos.agent.loop import AgentLoop, LoopSettings
 from argos.agent.reporter import Reporter
 from argos.agent.spool import Spool
@@ -38,6 +42,8 @@ class AgentSettings:
     """Where results wait for a server that is away; None: in memory only."""
     has_ipv6: bool | None = None
     """Whether to take IPv6 tasks; None: as long as there is a route."""
+    cpu_budget: float = DEFAULT_CPU_BUDGET
+    """Which part of the cores it may use before it takes on less."""
 
 
 class ArgosAgent:
@@ -60,6 +66,7 @@ class ArgosAgent:
             backoff=backoff(),
             settings=settings.loop,
             capabilities=_capabilities(settings.has_ipv6),
+            gauge=_make_gauge(self._engine, settings.cpu_budget),
         )
 
     async def run(self) -> None:
@@ -76,6 +83,16 @@ class ArgosAgent:
     def stop(self) -> None:
         """Let `run` end soon: within some seconds, and with nothing lost."""
         self._loop.stop()
+
+
+def _make_gauge(engine: ProbeEngine, budget: float) -> LoadGauge:
+    times = ProcessTimes(
+        time.process_time, lambda: engine.pids, ticks_per_s=os.sysconf("SC_CLK_TCK")
+    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return LoadGauge(
+        times, clock=system_clock, cores=cores or os.cpu_count() or 1, budget=budget
+    )
 
 
 def _open_spool(settings: AgentSettings) -> Spool | None:

@@ -56,6 +56,14 @@ DEFAULT_SLOTS = 100
     default=None,
     help="Processes that probe. Default: one less than there are cores.",
 )
+@click.option(
+    "--cpu-budget",
+    type=click.FloatRange(min=1, max=100),
+    default=50,
+    show_default=True,
+    help="Per cent of the cores that the agent may use; over it, it takes on less, so "
+    "that its times stay true.",
+)
 @log_level_option
 @click.option(
     "--name",
@@ -154,6 +162,7 @@ class _Wishes:
     slots: int
     wait_time: float
     workers: int | None
+    cpu_budget: float
     log_level: str
     name: str
     location: str
@@ -207,6 +216,7 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
         ),
         spool_folder=wishes.spool_dir or default_spool_folder(environ),
         has_ipv6=wishes.has_ipv6,
+        cpu_budget=wishes.cpu_budget / 100,
     )
 
 

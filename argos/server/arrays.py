@@ -48,6 +48,7 @@ _KINDS = {
     "bigint": Kind(20, 1016, "q"),
     "integer": Kind(23, 1007, "i"),
     "smallint": Kind(21, 1005, "h"),
+    "double precision": Kind(701, 1022, "d"),
     "boolean": Kind(16, 1000, "?"),
     "timestamptz": Kind(1184, 1185, "q", _encode_moment),
     "bytea": Kind(17, 1001, ""),

@@ -77,6 +77,7 @@ def measure(scheme: str, options: argparse.Namespace) -> Figures:
             argos = _prepare(folder / "argos", url, database, options.tasks)
             arguments = (
                 *("--slots", str(options.slots), "--workers", str(options.workers)),
+                *("--cpu-budget", "100"),
                 *("--probe-ca-file", str(trust.file), "--log-level", "warning"),
             )
             with (

@@ -118,6 +118,7 @@ class _Bench:
         options = (
             *("--slots", str(self._options.slots)),
             *("--workers", str(self._options.workers)),
+            *("--cpu-budget", "100"),
             *("--probe-ca-file", self._website.ca_file, "--log-level", "warning"),
             *("--spool-dir", str(self._folder / "spool")),
         )

@@ -95,6 +95,7 @@ async def test_a_lease_says_who_asks_for_how_much() -> None:
         "limit": "7",
         "wait": "25",
         "ahead": "0.5",
+        "waiting": "0",
         "slots": "100",
         "busy": "93",
         "spooled": "2",

@@ -31,6 +31,7 @@ def wishes(**changes: Any) -> _Wishes:
         "slots": 100,
         "wait_time": 10.0,
         "workers": None,
+        "cpu_budget": 50.0,
         "log_level": "info",
         "name": "",
         "user_agent": "",

@@ -15,6 +15,11 @@ class ByTask:
     def __init__(self) -> None:
         self._begun: set[asyncio.Task[None]] = set()
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """None: the probes run in our own process."""
+        return ()
+
     async def probe(self, probe: Probe) -> Outcome:
         """Make one probe."""
         raise NotImplementedError

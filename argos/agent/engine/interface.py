@@ -52,6 +52,10 @@ class ProbeEngine(Protocol):
     def capacity(self) -> int:
         """How many probes may be under way at once; more of them wait their turn."""
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that it has beside our own."""
+
     async def start(self) -> None:
         """Make ready. Raises EngineError, saying what is missing."""
 

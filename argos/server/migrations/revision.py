@@ -19,6 +19,7 @@ REVISIONS = (
     "20261125_second_opinion",
     "20261125_slim_results",
     "20261125_gathered_incidents",
+    "20261125_agent_load",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    Float,
     LargeBinary,
     String,
     false,
@@ -42,12 +43,20 @@ class Agent(Base):
     slots: Mapped[int | None]
     busy: Mapped[int | None]
     spooled: Mapped[int | None]
+    """Results that wait on the agent's disk."""
+    waiting: Mapped[int | None]
+    """Probes that only wait for their websites."""
+    cpu_percent: Mapped[float | None] = mapped_column(Float(53))
+    """Of the cores that it may use, its workers included."""
+    lag_ms: Mapped[float | None] = mapped_column(Float(53))
+    """How late its loop was lately, at the worst."""
+    is_over_budget: Mapped[bool | None]
+    """Its CPU is used up, so that it takes on less than it could."""
     location: Mapped[str | None]
     """Where it says it stands (`--location`)."""
     suspect_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Since when it fails where others succeed; NULL: it is believed."""
     suspect_reason: Mapped[str | None]
-    """Results that wait on the agent's disk."""
 
 
 class Duty(Base):

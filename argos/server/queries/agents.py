@@ -24,6 +24,10 @@ class Sighting:
     busy: int | None = None
     spooled: int | None = None
     location: str | None = None
+    waiting: int | None = None
+    cpu_percent: float | None = None
+    lag_ms: float | None = None
+    is_over_budget: bool | None = None
 
 
 _SIGHTINGS = RowSource({
@@ -36,13 +40,17 @@ _SIGHTINGS = RowSource({
     "busy": "integer",
     "spooled": "integer",
     "location": "text",
+    "waiting": "integer",
+    "cpu_percent": "double precision",
+    "lag_ms": "double precision",
+    "is_over_budget": "boolean",
 })
 _SEE = """
 INSERT INTO agents
   (name, created_at, last_seen_at, address, version, capabilities, slots, busy, spooled,
-   location)
+   location, waiting, cpu_percent, lag_ms, is_over_budget)
 SELECT name, seen_at, seen_at, address, version, capabilities, slots, busy, spooled,
-  location
+  location, waiting, cpu_percent, lag_ms, is_over_budget
 FROM {rows} WHERE true
 ON CONFLICT (name) DO UPDATE SET
   last_seen_at = excluded.last_seen_at, address = excluded.address,
@@ -51,7 +59,11 @@ ON CONFLICT (name) DO UPDATE SET
   slots = coalesce(excluded.slots, agents.slots),
   busy = coalesce(excluded.busy, agents.busy),
   spooled = coalesce(excluded.spooled, agents.spooled),
-  location = coalesce(excluded.location, agents.location)
+  location = coalesce(excluded.location, agents.location),
+  waiting = coalesce(excluded.waiting, agents.waiting),
+  cpu_percent = coalesce(excluded.cpu_percent, agents.cpu_percent),
+  lag_ms = coalesce(excluded.lag_ms, agents.lag_ms),
+  is_over_budget = coalesce(excluded.is_over_budget, agents.is_over_budget)
 """
 
 
@@ -60,6 +72,8 @@ def see_agent(session: Session, *, sighting: Sighting, now: datetime) -> None:
     row = (
         sighting.name, now, sighting.address, sighting.version, sighting.capabilities,
         sighting.slots, sighting.busy, sighting.spooled, sighting.location,
+        sighting.waiting, sighting.cpu_percent, sighting.lag_ms,
+        sighting.is_over_budget,
     )  # fmt: skip
     statement = text(_SEE.format(rows=_SIGHTINGS.sql(session)))
     session.execute(statement, _SIGHTINGS.parameters(session, [row]))

@@ -49,6 +49,10 @@ class AgentSummary:
     location: str | None = None
     suspect_since: datetime | None = None
     suspect_reason: str | None = None
+    waiting: int | None = None
+    cpu_percent: float | None = None
+    lag_ms: float | None = None
+    is_over_budget: bool | None = None
 
 
 def count_fleet(session: Session) -> FleetCounts:
@@ -122,6 +126,10 @@ def list_agents(session: Session) -> Sequence[AgentSummary]:
             Agent.location,
             Agent.suspect_since,
             Agent.suspect_reason,
+            Agent.waiting,
+            Agent.cpu_percent,
+            Agent.lag_ms,
+            Agent.is_over_budget,
         )
         .where(Agent.revoked_at.is_(None))
         .order_by(Agent.last_seen_at.desc().nulls_last(), Agent.name)

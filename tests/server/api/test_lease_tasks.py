@@ -121,6 +121,8 @@ def test_no_call_gets_more_than_the_cap(agent_client, database):
         ({"wait": "nan"}, "wait"),
         ({"ahead": -1}, "ahead"),
         ({"slots": -3}, "slots"),
+        ({"cpu_percent": "inf"}, "cpu_percent"),
+        ({"lag_ms": -1}, "lag_ms"),
         ({"busy": 2**40}, "busy"),
     ],
     ids=str,
@@ -200,6 +202,10 @@ def test_agent_is_written_down_with_what_it_tells(agent_client, database):
             "slots": 50,
             "busy": 3,
             "spooled": 7,
+            "waiting": 12,
+            "cpu_percent": 51.5,
+            "lag_ms": 3.5,
+            "over_budget": 1,
         },
     )
 
@@ -209,6 +215,8 @@ def test_agent_is_written_down_with_what_it_tells(agent_client, database):
     assert agent.capabilities == ["a", "b", "ipv6"]
     assert agent.version == "1.2.3\\u0007"
     assert (agent.slots, agent.busy, agent.spooled) == (50, 3, 7)
+    assert (agent.waiting, agent.cpu_percent, agent.lag_ms) == (12, 51.5, 3.5)
+    assert agent.is_over_budget is True
     assert abs(agent.last_seen_at - utcnow()) < timedelta(seconds=20)
 
 

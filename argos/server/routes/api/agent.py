@@ -41,6 +41,7 @@ _BEARER = "bearer"
 _T = TypeVar("_T")
 
 Count = Annotated[int | None, Query(ge=0, le=MAX_COUNT)]
+Amount = Annotated[float | None, Query(ge=0, le=MAX_COUNT, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,10 @@ class LeaseQuery:
     slots: Count = None
     busy: Count = None
     spooled: Count = None
+    waiting: Count = None
+    cpu_percent: Amount = None
+    lag_ms: Amount = None
+    over_budget: bool | None = None
     location: str | None = None
     """Where the agent stands, in its own words."""
 
@@ -189,6 +194,10 @@ def _sighting(agent: CallingAgent, query: LeaseQuery) -> Sighting:
         slots=query.slots,
         busy=query.busy,
         spooled=query.spooled,
+        waiting=query.waiting,
+        cpu_percent=query.cpu_percent,
+        lag_ms=query.lag_ms,
+        is_over_budget=query.over_budget,
         location=query.location and agent_access.agent_name(query.location),
     )
 
