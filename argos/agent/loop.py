@@ -127,7 +127,12 @@ class AgentLoop:
     # Leasing
 
     async def _wait_for_slots(self) -> None:
-        """Wait for a free slot; for some more of them while the server is pressing."""
+        """Wait for a free slot; for some more of them while the server is pressing.
+
+        And for the reporter: to lease more than can be reported helps nobody.
+        """
+        if not self._reporter.has_room:
+            await self._wait_for_reports()
         worthwhile = 1 if self._was_empty else max(1, self._settings.slots // 4)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEASE_PAUSE_S):
@@ -135,6 +140,16 @@ class AgentLoop:
         await self._until_wanted(1)
         if self._gauge is not None:
             await self._pause(self._gauge.pause_s)
+
+    async def _wait_for_reports(self) -> None:
+        log.warning("Leasing no more until the server has taken the results")
+        room = asyncio.create_task(self._reporter.wait_for_room())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({room, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            room.cancel()
+            stopping.cancel()
 
     async def _until_wanted(self, count: int) -> None:
         while self._roster.wanted < count and not self._stopping.is_set():

@@ -7,20 +7,21 @@ fresh: a long outage does not hold up the news.
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Protocol, TypeVar
 
+from argos.agent.answer_log import log_answer
 from argos.agent.backoff import Backoff
 from argos.agent.client import Server
 from argos.agent.spool import Spool, SpooledBatch, SpooledCopy
 from argos.clock import Clock
 from argos.errors import NotAnArgosServer, ReportRefused, ServerError, TokenRefused
-from argos.protocol import MAX_REPORT_RESULTS, ReportAnswer
+from argos.protocol import MAX_REPORT_RESULTS
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +34,21 @@ MAX_BATCH_BYTES = 900 * 1024
 MAX_LEGACY_RESULTS = 300
 MAX_QUEUED_RESULTS = 20_000
 """In memory, when neither the server nor the disk takes them."""
+ENOUGH_RESULTS = 5_000
+"""With so many in memory, nothing more should be leased: the server is slower than we
+are."""
+COURIERS = 6
+"""Reports under way at once; a server of 0.10.3 gets one after the other."""
 COPY_AFTER_S = 2.0
 """A report that is not answered by then is copied to the disk, should we be killed."""
 DRAIN_PAUSE_S = 0.25
 """Between two batches of the spool: 2,000 results a second at most."""
 LONGEST_PAUSE_S = 10.0
+TELL_INTERVAL_S = 10.0
 REFUSED_PAUSE_S = 60.0
 """Where only a human can help: the token, or the address."""
 LEGACY_SPOOL_AGE = timedelta(seconds=90)
 """A 0.10.3 server takes every result for a fresh one, so that old ones would mislead."""
-
-_MAX_REFUSALS_LOGGED = 5
 
 
 class RunBlocking(Protocol):
@@ -70,10 +75,11 @@ class Reporter:
         self._backoff = backoff
         self._run_blocking = run_blocking
         self._queue: deque[bytes] = deque()
-        self._under_way: list[bytes] = []
+        self._under_way: list[list[bytes]] = []
         self._is_legacy: bool | None = None
         self._retry_at = 0.0
         self._told = (0, 0)
+        self._tell_again_at = 0.0
         self._changed = asyncio.Event()
         self._has_spooled = asyncio.Event()
         self._is_closing = False
@@ -84,7 +90,20 @@ class Reporter:
     def waiting(self) -> int:
         """How many results the server does not have yet."""
         spooled = self._spool.waiting if self._spool is not None else 0
-        return len(self._queue) + len(self._under_way) + spooled
+        return self._in_memory + spooled
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what comes in can be brought to the server."""
+        return self._in_memory < ENOUGH_RESULTS
+
+    async def wait_for_room(self) -> None:
+        """Wait until the server has taken enough of the results."""
+        await self._until(lambda: self.has_room)
+
+    @property
+    def _in_memory(self) -> int:
+        return len(self._queue) + sum(map(len, self._under_way))
 
     def meet_server(self, *, is_legacy: bool) -> None:
         """Learn with whom we speak; nothing is reported before."""
@@ -102,12 +121,30 @@ class Reporter:
     async def run(self) -> None:
         """Report until cancelled, or until all is done after `close`."""
         draining = asyncio.create_task(self._drain())
+        couriers = [
+            asyncio.create_task(self._carry(number)) for number in range(COURIERS)
+        ]
         try:
-            while await self._await_batch():
-                await self._try_deliver(self._take())
+            await asyncio.wait(couriers)
         finally:
-            draining.cancel()
-            await asyncio.wait({draining})
+            for task in (draining, *couriers):
+                task.cancel()
+            await asyncio.wait({draining, *couriers})
+
+    async def _carry(self, number: int) -> None:
+        """Bring batch after batch to the server."""
+        while await self._await_batch():
+            if number > 0 and self._takes_turns:
+                await self._until(lambda: self._is_closing or not self._takes_turns)
+                if self._is_closing:
+                    return
+            elif batch := self._take():
+                await self._try_deliver(batch)
+
+    @property
+    def _takes_turns(self) -> bool:
+        """Whether reports go out one after the other."""
+        return self._is_legacy is True or self._is_away
 
     def close(self) -> None:
         """Let `run` end when the queue is empty."""
@@ -117,20 +154,24 @@ class Reporter:
     async def save(self) -> None:
         """Put on disk what the server did not get before `run` was cancelled."""
         # Whether a 0.10.3 has got what was under way cannot be known.
-        rest = [*([] if self._is_legacy else self._under_way), *self._queue]
+        batches = [] if self._is_legacy else self._under_way
+        rest = [*chain.from_iterable(batches), *self._queue]
         self._under_way = []
         self._queue.clear()
         if rest and not await self._store(rest):
             log.error("%d results are lost: they could not be saved", len(rest))
 
     async def _await_batch(self) -> bool:
-        """Wait for a full batch, or for a part of one and some time; False: the end."""
+        """Wait for a full batch, or for a part of one and some time; False: the end.
+
+        Another courier may have been faster.
+        """
         await self._until(lambda: bool(self._queue) or self._is_closing)
         await self._until(
             lambda: self._is_closing or len(self._queue) >= self._limit,
             timeout_s=BATCH_INTERVAL_S,
         )
-        return bool(self._queue) and not (self._is_closing and self._is_away)
+        return not self._is_closing or (bool(self._queue) and not self._is_away)
 
     async def _until(
         self, holds: Callable[[], bool], *, timeout_s: float | None = None
@@ -166,7 +207,14 @@ class Reporter:
         for _ in range(surplus):
             self._queue.popleft()
         self.lost += surplus
-        log.error("The %d oldest results are lost: nowhere is room for them", surplus)
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        """Say how many are lost by now, but not for each of them."""
+        now = self._clock.monotonic()
+        if now >= self._tell_again_at:
+            self._tell_again_at = now + TELL_INTERVAL_S
+            log.error("%d results are lost by now: nowhere is room", self.lost)
 
     async def _try_deliver(self, batch: list[bytes]) -> None:
         try:
@@ -176,17 +224,17 @@ class Reporter:
             log.exception("Could not report %d results", len(batch))
             self._note_pause(self._backoff.fail(longest_s=LONGEST_PAUSE_S))
             self._queue.extendleft(reversed(batch))
-            self._under_way = []
+        # Not when cancelled: `save` takes it then.
+        self._under_way = [other for other in self._under_way if other is not batch]
+        self._changed.set()
 
     async def _deliver(self, batch: list[bytes]) -> None:
-        self._under_way = batch
+        self._under_way.append(batch)
         if self._is_away:
             if await self._store(batch):
-                self._under_way = []
                 return
             await self._pause()
         await self._post_or_keep(batch)
-        self._under_way = []
 
     async def _post_or_keep(self, batch: list[bytes]) -> None:
         call = asyncio.create_task(self._post(batch))
@@ -233,7 +281,7 @@ class Reporter:
             await self._post(batch[middle:])
             return
         self._backoff.succeed()
-        _log_answer(answer)
+        log_answer(answer)
 
     async def _drain(self) -> None:
         await self._until(lambda: self._is_legacy is not None)
@@ -341,17 +389,3 @@ class Reporter:
                 *losses,
             )
         self._told = losses
-
-
-def _log_answer(answer: ReportAnswer) -> None:
-    if log.isEnabledFor(logging.INFO):
-        ids = json.dumps({"result_ids": answer.result_ids})
-        log.info("Successfully posted results %s", ids)
-    for refusal in answer.refused[:_MAX_REFUSALS_LOGGED]:
-        log.warning(
-            "The server refused a result of task %s: %s",
-            refusal.task_id,
-            refusal.reason,
-        )
-    if len(answer.refused) > _MAX_REFUSALS_LOGGED:
-        log.warning("The server refused %d results in all", len(answer.refused))

@@ -209,8 +209,12 @@ class _Bench:
             yield url
 
     def _program(self, command: list[str], log: str) -> Program:
-        more = {"SSL_CERT_FILE": self._website.ca_file, "PYTHONPATH": str(ROOT)}
-        environment = clean_environment(self._folder, **more)
+        environment = clean_environment(
+            self._folder, SSL_CERT_FILE=self._website.ca_file
+        )
+        if command[0] == sys.executable:
+            # Ours; for 0.10.3 it would be the wrong Argos.
+            environment["PYTHONPATH"] = str(ROOT)
         return Program(
             command, log=self._folder / f"{log}.log", cwd=self._folder, env=environment
         )

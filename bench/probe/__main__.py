@@ -137,6 +137,7 @@ def _httpx(measuring: Measuring, scheme: str, url: str, python: Path) -> Figures
         )
     said = json.loads(done.stdout)
     assert said["version"].startswith("0.28."), said
+    assert said["checks"], "httpx made no check in this time: give it more seconds"
     return Figures(
         HTTPX,
         scheme,

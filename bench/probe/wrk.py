@@ -27,7 +27,8 @@ def run_wrk(
     cpu_s = _children_cpu_s() - before
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     count = re.search(r"(\d+) requests in", done.stdout)
-    if rate is None or count is None or "Non-2xx" in done.stdout:
+    is_good = rate and count and int(count[1]) > 0 and "Non-2xx" not in done.stdout
+    if not is_good or rate is None or count is None:
         raise SystemExit(f"wrk failed: {done.stdout}")
     return float(rate[1]), cpu_s / int(count[1]) * 1e6
 

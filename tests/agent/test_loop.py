@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from argos.agent.reporter import ENOUGH_RESULTS
 from argos.core.probe import (
     Certificate,
     FailureKind,
@@ -210,6 +211,21 @@ def test_no_more_is_asked_for_than_can_be_begun() -> None:
 
     assert [request.limit for request in requests] == [10]
     assert {request.ahead_s for request in requests} == {1.0}
+
+
+def test_nothing_is_leased_that_cannot_be_reported() -> None:
+    async def scenario(loop: VirtualTimeLoop) -> MemoryServer:
+        server = MemoryServer(loop)
+        server.report_s = 5.0
+        server.hand_out(make_tasks(30_000))
+        await Agent(loop, server, MemoryEngine(), slots=1000).work(60.0)
+        return server
+
+    server = run_virtual(scenario)
+
+    assert len(server.results) > 20_000
+    leased = 30_000 - len(server.due)
+    assert leased - len(server.results) < ENOUGH_RESULTS + 2_000
 
 
 # Waiting for work

@@ -14,6 +14,8 @@ import pytest
 
 from argos.agent.backoff import Backoff
 from argos.agent.reporter import (
+    COURIERS,
+    ENOUGH_RESULTS,
     MAX_BATCH_BYTES,
     MAX_QUEUED_RESULTS,
     Reporter,
@@ -131,6 +133,70 @@ def test_a_report_fits_through_a_proxy() -> None:
 
     assert len(server.results) == 60
     assert max(sizes) <= MAX_BATCH_BYTES + 2
+
+
+def test_a_slow_server_gets_several_reports_at_once() -> None:
+    async def scenario(
+        _: VirtualTimeLoop, server: MemoryServer, reporter: Reporter
+    ) -> None:
+        server.report_s = 1.0
+        reporter.add(results(3000))
+        await asyncio.sleep(1.5)
+
+    server, _ = play(scenario)
+
+    assert sorted(server.reported_ids) == list(range(3000))
+    assert len(server.reports) == COURIERS
+
+
+def test_an_old_server_gets_one_report_after_the_other() -> None:
+    async def scenario(
+        _: VirtualTimeLoop, server: MemoryServer, reporter: Reporter
+    ) -> None:
+        server.report_s = 1.0
+        reporter.add(results(900))
+        await asyncio.sleep(5)
+
+    server, _ = play(scenario, is_legacy=True)
+
+    assert [moment for moment, _ in server.reports] == pytest.approx([1, 2, 3], abs=0.1)
+    assert server.reported_ids == list(range(900))
+
+
+def test_reports_under_way_are_saved_when_the_reporter_is_cancelled(
+    spool: Spool,
+) -> None:
+    async def scenario(
+        _: VirtualTimeLoop, server: MemoryServer, reporter: Reporter
+    ) -> None:
+        server.report_s = 1.0
+        reporter.add(results(1200))
+        await asyncio.sleep(0.5)
+
+    _, reporter = play(scenario, spool)
+    assert reporter.waiting == 1200
+
+    run_virtual(lambda _: reporter.save())
+
+    assert spool.waiting == 1200
+
+
+def test_there_is_room_again_once_the_server_has_taken_enough() -> None:
+    rooms: list[bool] = []
+
+    async def scenario(
+        loop: VirtualTimeLoop, server: MemoryServer, reporter: Reporter
+    ) -> None:
+        server.report_s = 1.0
+        reporter.add(results(ENOUGH_RESULTS + 100))
+        rooms.append(reporter.has_room)
+        await reporter.wait_for_room()
+        rooms.append(reporter.has_room)
+        assert loop.time() == pytest.approx(1.0, abs=0.1)
+
+    play(scenario)
+
+    assert rooms == [False, True]
 
 
 # The server is away
@@ -302,7 +368,7 @@ def test_without_a_disk_results_wait_in_memory() -> None:
 
     server, _ = play(scenario)
 
-    assert server.reported_ids == list(range(700))
+    assert sorted(server.reported_ids) == list(range(700))
     assert len(server.attempts) < 40
 
 
@@ -319,7 +385,7 @@ def test_memory_is_bounded_and_the_loss_is_told(
     _, reporter = play(scenario)
 
     assert reporter.lost == 5
-    assert "The 5 oldest results are lost" in caplog.text
+    assert "5 results are lost by now" in caplog.text
 
 
 def test_a_disk_that_fails_is_told_and_memory_takes_over(
