@@ -19,7 +19,7 @@ from argos.core.probe import (
 def needs_second_look(transfer: Transfer, outcome: Outcome) -> bool:
     """Whether the handshake broke off so that libcurl tells nothing of a certificate.
 
-    To listen to every handshake would cost each of them some percent of its time.
+    To listen to every handshake would cost each of them a fifth of its time.
     """
     return (
         isinstance(outcome, ProbeFailure)

@@ -54,6 +54,11 @@ Only those are counted: a website that never ends its handshake must not hold up
 others. A burst of more waits its turn, at the worst 320 a second.
 """
 _ADMISSION_INTERVAL = 0.01
+_NO_ADDRESSES = ProbeFailure(
+    FailureKind.INTERNAL,
+    "Nobody but the proxy knows the addresses of the website: the probe options"
+    " all_addresses and proxy do not go together.",
+)
 MAX_TRIED = 4
 """Addresses of a name that are tried, one after the other."""
 
@@ -107,6 +112,8 @@ class Lifecycle:
             self._targets[key] = ProbeFailure(FailureKind.REFUSED, str(err))
         else:
             self._targets[key] = Target(probe, request)
+            if request.proxy is not None and probe.options.all_addresses:
+                self._targets[key] = _NO_ADDRESSES
 
     def forget(self, key: int) -> None:
         """Another probe may get this key; what is under way goes on."""

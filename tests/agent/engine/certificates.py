@@ -20,7 +20,7 @@ class CertificateShop:
     """An authority that agents trust, and what it and others have signed."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.now = datetime.now(UTC)
         self._authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
         self._intermediate = self._authority.create_child_ca()
@@ -37,7 +37,7 @@ class CertificateShop:
 
     def exchange(self, context: ssl.SSLContext, name: str) -> None:
         """Have a server show the certificate of this name from now on."""
-        path = self._folder / f"{name.replace(' ', '-')}.pem"
+        path = self.folder / f"{name.replace(' ', '-')}.pem"
         if not path.exists():
             path.write_bytes(_RECIPES[name](self))
         context.load_cert_chain(path)

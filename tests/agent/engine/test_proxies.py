@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from argos.agent.engine.address import Policy
-from argos.core.options import NO_PROXY, ProbeOptions
+from argos.core.options import NO_PROXY, HTTPVersion, ProbeOptions
 from argos.core.probe import FailureKind, Probe, ProbeFailure, ProbeResponse
 from tests.agent.engine.name_server import Zone
 from tests.agent.engine.servers import read_request
@@ -237,3 +237,29 @@ async def test_the_fallback_refuses_proxies(httpx_engine):
 
     assert isinstance(outcome, ProbeFailure)
     assert "cannot serve the probe option proxy" in outcome.message
+
+
+async def test_all_addresses_and_a_proxy_do_not_go_together(curl_engine):
+    outcome = await curl_engine.probe(
+        by("http://127.0.0.1:1", "http://127.0.0.1/", all_addresses=True)
+    )
+
+    assert isinstance(outcome, ProbeFailure)
+    assert outcome.kind is FailureKind.INTERNAL
+    assert "all_addresses and proxy do not go together" in outcome.message
+
+
+async def test_http_3_does_not_go_by_a_proxy_and_that_is_told(
+    curl_engine, servers, healthy_ports
+):
+    proxy = HTTPProxy(servers)
+    url = f"https://localhost:{healthy_ports['https']}/"
+
+    outcome = await curl_engine.probe(
+        by(f"http://127.0.0.1:{proxy.port}", url, http_version=HTTPVersion.V3)
+    )
+
+    if isinstance(outcome, ProbeResponse):
+        assert outcome.http_version == "1.1"
+    else:
+        assert outcome.kind is FailureKind.INTERNAL

@@ -26,7 +26,10 @@ from argos.core.options import (
 )
 from argos.core.probe import (
     Certificate,
+    ChainCertificate,
+    Details,
     FailureKind,
+    Handshake,
     IPVersion,
     Probe,
     ProbeFailure,
@@ -57,6 +60,28 @@ OUTCOMES = [
         http_version="1.1",
     ),
     ProbeFailure(FailureKind.DNS, "No."),
+    ProbeFailure(
+        FailureKind.REDIRECT,
+        "No.",
+        certificate=Certificate(
+            not_before=datetime(2026, 1, 1, tzinfo=UTC),
+            not_after=datetime(2027, 1, 1, tzinfo=UTC),
+            subject="CN = a",
+            issuer="CN = b",
+            is_verified=False,
+            key="RSA 2048",
+            signature="sha256WithRSAEncryption",
+            chain=(
+                ChainCertificate(datetime(2030, 1, 1, tzinfo=UTC), "CN = b", "CN = c"),
+            ),
+        ),
+        details=Details(
+            addresses=("192.0.2.1", "::1"),
+            hops=("http://a/", "https://b/"),
+            handshake=Handshake("TLSv1.3", "A"),
+            by_address=(ProbeResponse(200), ProbeFailure(FailureKind.DNS, "No.")),
+        ),
+    ),
     ProbeFailure(
         FailureKind.CERTIFICATE,
         "No.",
