@@ -3,6 +3,7 @@
 ArgosError
 ├── ConfigError           the config file cannot be used; lists every fault
 ├── DurationError         a text is not a duration
+├── WindowError           a text is no time, rule or time zone
 ├── CheckNotFound         no check has this name
 ├── ExpectedError         a check cannot use this expected value
 ├── PatternTimeout        a regular expression was given up
@@ -17,6 +18,7 @@ ArgosError
 │   ├── TokenRefused
 │   └── ReportRefused
 ├── MassRemovalRefused    the config would remove many tasks at once
+├── SilenceRefused        a silence would cover too much, or the past
 ├── EngineError           probes cannot be made on this machine
 ├── DeliveryError         a channel could not send a notice
 ├── UnknownTarget         a channel has no such target in its settings
@@ -71,6 +73,10 @@ class ConfigError(ArgosError):
 
 class DurationError(ArgosError, ValueError):
     """This is not a duration; write for instance "5m", "1h30m" or "7d"."""
+
+
+class WindowError(ArgosError):
+    """A text is no time, rule or time zone."""
 
 
 class CheckNotFound(ArgosError, LookupError):
@@ -154,6 +160,10 @@ class TokenRefused(ServerError):
 
 class ReportRefused(ServerError):
     """The server refuses a report as a whole: too large, or not understood."""
+
+
+class SilenceRefused(ArgosError):
+    """This silence cannot be made."""
 
 
 class EngineError(ArgosError):

@@ -21,6 +21,8 @@ class NoticeKind(StrEnum):
     """It changes so often that this one notice stands for all of its changes."""
     STEADY = "steady"
     """It changes no more, but stays not ok."""
+    LASTING = "lasting"
+    """It is still not ok."""
     DIGEST = "digest"
     """Several of these at once."""
     NO_AGENT = "no-agent"

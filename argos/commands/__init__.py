@@ -14,6 +14,7 @@ from argos.commands.lazy import RootGroup
         "check": "argos.commands.check:check",
         "config": "argos.commands.config:config",
         "notice": "argos.commands.notice:notice",
+        "silence": "argos.commands.silence:silence",
         "server": "argos.commands.server:server",
         "up": "argos.commands.up:up",
     },

@@ -25,6 +25,8 @@ class EventKind(StrEnum):
     """It changes so often that an incident begins which lasts until it is steady."""
     STEADY = "steady"
     """It changes no more, but stays not ok: the incident goes on as any other."""
+    LASTING = "lasting"
+    """It is still not ok: people are reminded, or others told. Not of a result."""
 
 
 class Reason(StrEnum):
@@ -59,6 +61,10 @@ class Reason(StrEnum):
     """It changes too often: one notice stands for all of its changes."""
     STEADY = "steady"
     """It has not changed for a while, after it did so too often."""
+    REMINDED = "reminded"
+    """Nobody has heard of it for as long as `remind_every` says."""
+    ESCALATED = "escalated"
+    """Nobody has acknowledged it for as long as a step of `escalation` says."""
 
 
 @dataclass(frozen=True, slots=True)

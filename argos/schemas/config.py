@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
@@ -18,6 +19,14 @@ from argos.schemas.duration import Duration, OptionalDuration, Timeout
 from argos.schemas.fields import BaseURL, DatabaseURL, RootPath, Secret, Text, at_least
 from argos.schemas.node import BrokenNode, ListNode, MappingNode, Node, ScalarNode
 from argos.schemas.options import GeneralOptions
+from argos.schemas.quiet import (
+    Escalation,
+    MaintenanceList,
+    QuietHours,
+    Routes,
+    TimeZone,
+    read_time_zone,
+)
 from argos.schemas.reader import ReadBy, SpreadOut, locate, model_reader
 from argos.schemas.reading import Reading
 from argos.schemas.recipient import Recipients
@@ -116,6 +125,15 @@ class General(Section):
     """Of notices; a channel may have another."""
     channels: Channels = Field(default_factory=dict)
     """Channels with names, which are recipients."""
+    routes: Routes = ()
+    """Who else hears, or who alone, of what matches."""
+    time_zone: TimeZone = ZoneInfo("UTC")
+    """In which local times are meant that name no zone of their own."""
+    quiet_hours: QuietHours | None = None
+    """When notices that are not critical wait."""
+    remind_every: OptionalDuration = None
+    escalation: Escalation = ()
+    maintenance: MaintenanceList = ()
     mail: MailSettings | None = None
     gotify: Annotated[
         tuple[GotifySettings, ...] | None, AfterValidator(lambda found: found or None)
@@ -153,6 +171,7 @@ class RecurringTasks(Section):
 def _read_general(node: Node, reading: Reading) -> General:
     if isinstance(node, MappingNode):
         reading.recipients = _known_recipients(node)
+        reading.time_zone = read_time_zone(node, reading)
     general: General = model_reader(General)(node, reading)
     reading.ip_versions = general.ipv4, general.ipv6
     if general.cookie_secret.get_secret_value() in EXAMPLE_COOKIE_SECRETS:

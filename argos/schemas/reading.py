@@ -5,6 +5,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ class Reading:
     """Whom alerts can reach; None as long as it is not known."""
     ip_versions: tuple[bool, bool] = (True, True)
     """What websites inherit as `ipv4` and `ipv6`."""
+    time_zone: tzinfo = UTC
+    """In which local times are meant that name no zone of their own."""
     literal_secrets: set[int] = field(default_factory=set)
     """Indexes of the files that hold a secret in clear text."""
 

@@ -29,6 +29,7 @@ from argos.schemas.node import (
     plain,
 )
 from argos.schemas.options import Options
+from argos.schemas.quiet import MaintenanceList
 from argos.schemas.reader import (
     ReadBy,
     SpreadOut,
@@ -192,6 +193,8 @@ class Website:
     options: Annotated[Options | None, SpreadOut()] = None
     add_alerts_recipients: AddedRecipients = None
     overwrite_alerts_recipients: OverwritingRecipients = None
+    maintenance: MaintenanceList = ()
+    remind_every: OptionalDuration = None
 
 
 _read_fields = model_reader(Website)

@@ -101,6 +101,7 @@ domain-without-scheme 4:13: `domain` must be an address such as https://example.
 empty-file 1:1: The config must be a mapping (lines with `key: value`), not nothing.
 enormous-number 2:11: '0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffff'… is no usable int; a text needs quotes.
 env-unknown 4:8: `env` must be `dev`, `test` or `production`, not 'prod'.
+escalation-without-time 4:16: `after` is missing here.
 fault-behind-an-alias 4:14: There is no check 'status'; did you mean `status-is`?
 faults-in-included-files parts/faulty/a.yaml:1:9: `domain` must be an address such as https://example.org/, not 'example.org'.
 faults-in-included-files parts/faulty/b.yaml:3:1: This is not YAML: did not find expected node content, while parsing a flow node that begins in line 3.
@@ -152,6 +153,14 @@ mail-host-is-null 7:10: `host` must be a text; put it in quotes if it is one.
 mail-port-too-high 7:11: `port` must be at most 65535, not 70000.
 mail-port-zero 7:11: `port` must be at least 1, not 0.
 mail-ssl-is-a-number 7:10: `ssl` must be yes or no, not 1.
+maintenance-cron-broken 5:14: '0 99 * * *' is no cron expression: Bad hour.
+maintenance-ends-first 5:7: A maintenance window must end after it starts.
+maintenance-moment-broken 5:16: `starts` must be a moment such as "2026-12-24 18:00", not 'tomorrow'.
+maintenance-of-nothing 5:48: `match` must name something; leave it out to mean all websites.
+maintenance-of-two-kinds 5:7: A maintenance window must have either `starts` and `ends`, or `cron` and `duration`, or `rrule`, `starts` and `duration`.
+maintenance-rrule-broken 5:15: 'FREQ=SOMETIMES' is no RRULE: invalid 'FREQ': SOMETIMES.
+maintenance-rrule-with-offset 5:7: A maintenance window must have its `starts` without an offset, for it comes again.
+maintenance-too-long 5:7: A maintenance window must not last longer than 31 days.
 merged-broken 2:5: Argos does not know the tag `!nope`.
 merged-broken 3:11: Argos does not know the tag `!nope`.
 merged-text 1:1: `general` is missing here.
@@ -189,6 +198,8 @@ paths-is-a-mapping 4:12: `paths` must be a list (lines that begin with `- `).
 paths-is-null 4:11: `paths` must be a list (lines that begin with `- `), not nothing.
 proxy-of-another-scheme 4:12: `proxy` must begin with http:// or socks5h:// (of SOCKS, the kind that looks names up itself).
 python-object 2:6: Argos does not know the tag `!!python/object/apply:os.system`.
+quiet-hours-empty 4:16: `quiet_hours` must not end when they begin.
+quiet-hours-in-base-60 4:24: `begin` must be an hour in quotes, as in "22:00", not 1320.
 recheck-delay-is-negative 4:18: `recheck_delay` must be more than 0, not '-1m'.
 recipient-is-null 4:35: A recipient must be a text, such as `mail`.
 recipients-is-a-text 4:28: `add_alerts_recipients` must be a list (lines that begin with `- `).
@@ -210,6 +221,7 @@ retries-null 4:29: `retry_before_notification` must be a whole number, not nothi
 retries-with-too-many-digits 4:30: `retry_before_notification` must be a whole number with fewer digits.
 root-is-a-list 1:1: The config must be a mapping (lines with `key: value`).
 root-path-is-a-number 4:14: `root_path` must be a text; put it in quotes if it is one.
+route-severity-unknown 4:63: `severities` must be some of `ok`, `warning`, `critical` and `unknown`, not 'bad'.
 second-document 3:1: Here begins a second document; a config file has only one.
 secret-file-missing 4:18: `cookie_secret` cannot be read from /nowhere/secret: No such file or directory.
 secret-is-a-number 2:21: An entry of `secrets` must be a text; put it in quotes if it is one.
@@ -236,6 +248,7 @@ threshold-ok 4:13: A threshold must have one of the severities `warning`, `criti
 threshold-severity-mistyped 4:13: A threshold must have one of the severities `warning`, `critical`, `unknown`, not 'crtical'; did you mean `critical`?
 threshold-without-severity 4:12: A threshold must have one of the severities `warning`, `critical`, `unknown`, not nothing.
 thresholds-is-a-mapping 4:5: `thresholds` must be a list (lines that begin with `- `).
+time-zone-unknown 4:14: 'Europe/Pari' is no time zone; write for instance Europe/Paris or UTC.
 timeout-is-zero 4:12: `timeout` must be more than 0, not '0s'.
 timeout-too-long 4:12: `timeout` must be at most 10 minutes, not 11m.
 tls-min-unknown 4:14: `tls_min` must be `1.0`, `1.1`, `1.2` or `1.3`, not '1.4'; did you mean `1.3`?

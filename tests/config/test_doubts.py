@@ -49,7 +49,7 @@ threshold-error 4:13: The severity `error` is taken for `critical`; write that.
 threshold-without-unit 4:7: '5' has no unit and counts as "0d".
 thresholds-in-one-entry 5:7: `1d` has no effect: of a list entry only the first, `5d`, counts; begin a new entry with `- `.
 unknown-general-key 4:3: The unknown key `recheck_dealy` has no effect; did you mean `recheck_delay`?
-unknown-general-key 5:3: The unknown key `colour` has no effect; the known keys are `db`, `env`, `cookie_secret`, `session_duration`, `remember_me_duration`, `unauthenticated_access`, `ldap`, `frequency`, `recheck_delay`, `retry_before_notification`, `recoveries_before_notification`, `confirm`, `timeout`, `ipv4`, `ipv6`, `root_path`, `base_url`, `alerts`, `language`, `channels`, `mail`, `gotify`, `apprise`, `allow_includes_from`, `http_version`, `follow`, `tls_min`, `proxy`, `name_server`, `all_addresses`.
+unknown-general-key 5:3: The unknown key `colour` has no effect; the known keys are `db`, `env`, `cookie_secret`, `session_duration`, `remember_me_duration`, `unauthenticated_access`, `ldap`, `frequency`, `recheck_delay`, `retry_before_notification`, `recoveries_before_notification`, `confirm`, `timeout`, `ipv4`, `ipv6`, `root_path`, `base_url`, `alerts`, `language`, `channels`, `routes`, `time_zone`, `quiet_hours`, `remind_every`, `escalation`, `maintenance`, `mail`, `gotify`, `apprise`, `allow_includes_from`, `http_version`, `follow`, `tls_min`, `proxy`, `name_server`, `all_addresses`.
 unknown-path-key 7:9: The unknown key `methode` has no effect; did you mean `method`?
 unknown-request-key 7:24: The unknown key `json` has no effect; did you mean `is_json`?
 unknown-top-level-key 2:1: The unknown key `webistes` has no effect; did you mean `websites`?

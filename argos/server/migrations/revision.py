@@ -20,6 +20,7 @@ REVISIONS = (
     "20261125_slim_results",
     "20261125_gathered_incidents",
     "20261125_agent_load",
+    "20261125_silences",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

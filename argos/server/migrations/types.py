@@ -18,6 +18,7 @@ ENUMS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "todo_enum": ("RELOAD_CONFIG",),
     "event_kind": ("opened", "worsened", "closed"),
     "delivery_state": ("waiting", "sent", "dead"),
+    "silence_kind": ("silence", "maintenance"),
 })
 
 big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -16,6 +16,7 @@ from argos.server.models.incident import (
     Incident,
     IncidentComment,
 )
+from argos.server.models.quiet import Silence, SilenceKind
 from argos.server.models.rollup import Gap, GroupDay, TaskDay
 from argos.server.models.system import Agent, ConfigCache, Duty, Job, JobKind
 from argos.server.models.task import Method, Result, Schedule, Task, Website
@@ -40,6 +41,8 @@ __all__ = [
     "Method",
     "Result",
     "Schedule",
+    "Silence",
+    "SilenceKind",
     "Task",
     "TaskDay",
     "User",

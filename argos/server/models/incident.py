@@ -24,6 +24,8 @@ from argos.server.models.task import Task
 class DeliveryState(StrEnum):
     """How far a delivery has come."""
 
+    HELD = "held"
+    """Kept back by maintenance, a silence or quiet hours; see `held_until`."""
     WAITING = "waiting"
     SENT = "sent"
     DEAD = "dead"
@@ -44,6 +46,8 @@ class Incident(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     severity: Mapped[Severity] = mapped_column(SEVERITY)
     """The most urgent severity that was told."""
+    steps_told: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many steps of the escalation have been made."""
     parent_id: Mapped[int | None] = mapped_column(BigId, index=True)
     """The incident that it is gathered under; that one has none itself. It may be gone
     with its task, and those under it still belong together."""
@@ -153,6 +157,10 @@ class Delivery(Base):
 
     The same at every attempt, so that a receiver can drop a repeat.
     """
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When to look again whether it is still kept back; NULL once it is not."""
+    held_by: Mapped[str | None]
+    """What keeps it back, or did."""
     dropped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When somebody took it off the list of those that were given up."""
 
@@ -176,6 +184,13 @@ class Delivery(Base):
         ),
         # claim_batch, finish_batch
         Index("ix_deliveries_batch_id", "batch_id"),
+        # list_held_over, list_held_of
+        Index(
+            "ix_deliveries_held",
+            "held_until",
+            postgresql_where=text("held_until IS NOT NULL"),
+            sqlite_where=text("held_until IS NOT NULL"),
+        ),
         # The list of those that were given up.
         Index(
             "ix_deliveries_dead",

@@ -19,7 +19,7 @@ from argos.server.models import (
     Incident,
     Task,
 )
-from argos.server.queries.bulk import RowSource, id_in
+from argos.server.queries.bulk import RowSource, id_in, is_sqlite
 
 
 class NewDelivery(NamedTuple):
@@ -31,6 +31,9 @@ class NewDelivery(NamedTuple):
     recipient: str
     created_at: datetime
     message_id: str
+    held_until: datetime | None = None
+    """When to look again whether it is still kept back; None: it is not."""
+    held_by: str | None = None
 
 
 class Claim(NamedTuple):
@@ -88,11 +91,15 @@ _NEW_DELIVERIES = RowSource({
     "recipient": "text",
     "created_at": "timestamptz",
     "message_id": "text",
+    "held_until": "timestamptz",
+    "held_by": "text",
 })
 _ADD_DELIVERIES = """
 INSERT INTO deliveries
-  (event_id, notice, recipient, state, created_at, due_at, attempts, message_id)
-SELECT event_id, notice, recipient, 'waiting', created_at, created_at, 0, message_id
+  (event_id, notice, recipient, state, created_at, due_at, attempts, message_id,
+   held_until, held_by)
+SELECT event_id, notice, recipient, {state}, created_at, created_at, 0, message_id,
+   held_until, held_by
 FROM {rows} WHERE true
 ON CONFLICT (message_id) DO NOTHING
 """
@@ -107,7 +114,11 @@ ON CONFLICT (recipient) DO NOTHING
 def add_deliveries(session: Session, *, deliveries: Sequence[NewDelivery]) -> None:
     """Store deliveries; each message once."""
     if deliveries:
-        statement = text(_ADD_DELIVERIES.format(rows=_NEW_DELIVERIES.sql(session)))
+        state = "CASE WHEN held_until IS NULL THEN 'waiting' ELSE 'held' END"
+        if not is_sqlite(session):
+            state = f"CAST({state} AS delivery_state)"
+        rows = _NEW_DELIVERIES.sql(session)
+        statement = text(_ADD_DELIVERIES.format(rows=rows, state=state))
         session.execute(statement, _NEW_DELIVERIES.parameters(session, deliveries))
 
 

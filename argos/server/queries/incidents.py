@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from argos.core.incident import EventKind
 from argos.core.severity import Severity, Status
-from argos.server.models import Delivery, Event, Incident
+from argos.server.models import Delivery, DeliveryState, Event, Incident
 from argos.server.queries.bulk import RowSource, id_in
 
 
@@ -47,7 +47,7 @@ class NewEvent(NamedTuple):
     previous_severity: Severity
     reason: str
     status: Status
-    agent_id: str
+    agent_id: str | None
     facts: str
     """JSON text, without NUL and lone surrogates."""
 
@@ -127,7 +127,10 @@ def list_told_recipients(
     rows = session.execute(
         select(Event.incident_id, Delivery.recipient)
         .join(Delivery, Delivery.event_id == Event.id)
-        .where(id_in(session, Event.incident_id, incident_ids))
+        .where(
+            id_in(session, Event.incident_id, incident_ids),
+            Delivery.state != DeliveryState.HELD,
+        )
         .order_by(Delivery.id)
     )
     for row in rows:

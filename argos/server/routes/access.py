@@ -52,6 +52,9 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("POST", "/notices/{delivery_id}/retry"): Access.ADMIN,
     ("POST", "/notices/{delivery_id}/drop"): Access.ADMIN,
     ("POST", "/channels/{name}/test"): Access.ADMIN,
+    ("GET", "/silences"): Access.VIEWER,
+    ("POST", "/silences"): Access.ADMIN,
+    ("POST", "/silences/{silence_id}/end"): Access.ADMIN,
     ("GET", "/agents"): Access.VIEWER,
     ("POST", "/refresh"): Access.DASHBOARD,
     ("POST", "/recheck"): Access.ADMIN,
@@ -80,6 +83,9 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("GET", "/api/app/channels"): Access.VIEWER,
     ("POST", "/api/app/channels/{name}/test"): Access.ADMIN,
     ("GET", "/api/app/webhook-schema"): Access.VIEWER,
+    ("GET", "/api/app/silences"): Access.VIEWER,
+    ("POST", "/api/app/silences"): Access.ADMIN,
+    ("POST", "/api/app/silences/{silence_id}/end"): Access.ADMIN,
     ("GET", "/api/tasks"): Access.AGENT,
     ("POST", "/api/results"): Access.AGENT,
     ("POST", "/api/tasks/release"): Access.AGENT,
@@ -199,6 +205,11 @@ OwnForm = Annotated[None, Depends(check_form)]
 """For forms of pages."""
 OwnSite = Annotated[None, Depends(check_own_site)]
 """For routes that programs call: they have no form token."""
+
+
+def who(viewing: Viewing) -> str:
+    """Who does something, for the record."""
+    return viewing.login.username if viewing.login else "somebody without a login"
 
 
 def visitor_of(request: Request) -> Visitor:

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from argos.server.routes import pages, security
-from argos.server.routes.api import app as app_api, notices
+from argos.server.routes.api import app as app_api, notices, silences
 from argos.server.routes.pages.errors import add_page_error_handlers
 
 
@@ -12,5 +12,6 @@ def add_web(app: FastAPI) -> None:
     app.include_router(pages.router)
     app.include_router(app_api.router)
     app.include_router(notices.router)
+    app.include_router(silences.router)
     add_page_error_handlers(app)
     app.add_middleware(security.SecurityHeaders)

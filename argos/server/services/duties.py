@@ -25,6 +25,7 @@ from argos.server.queries import (
 )
 from argos.server.queries.deliveries import NewDelivery
 from argos.server.queries.results import NewResult
+from argos.server.services import held, lasting
 from argos.server.services.counting import Counting
 from argos.server.services.notice import Draft, encode_draft
 from argos.server.services.silence import Finding, Silence, look
@@ -57,6 +58,8 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("logins", timedelta(minutes=10), forget_logins),
         Duty("queue", timedelta(minutes=5), mend_queue),
         Duty("stalls", timedelta(minutes=1), show_stalls),
+        Duty("held", timedelta(seconds=5), held.let_go),
+        Duty("lasting", timedelta(seconds=30), lasting.tell_lasting),
         Duty("unanswered", timedelta(seconds=5), settle_unanswered),
     ]
     if database.is_sqlite:

@@ -40,6 +40,7 @@ from argos.server.queries.states import (
     read_state,
     state_move,
 )
+from argos.server.services import peace
 from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.change import Change
 from argos.server.services.counting import Counting
@@ -132,6 +133,9 @@ class Batch:
                 self._take_item(item, verdicts)
             except _Refused as refusal:
                 self._refuse(item, str(refusal))
+        self._results = peace.mark_maintained(
+            session, self._results, config=self.config, now=self.now
+        )
         stored = queries.add_results(session, results=self._results)
         self._ids = [result.id for result in stored]
         counting = Counting(

@@ -30,6 +30,7 @@ MAX_TITLE_REASON_LENGTH = 100
 _NOTES = {
     EventKind.FLAPPING: mark("it changes again and again"),
     EventKind.STEADY: mark("it changes no more"),
+    EventKind.LASTING: mark("it still lasts"),
 }
 
 

@@ -8,18 +8,24 @@ from datetime import datetime
 
 from argos.channels import expand_recipient
 from argos.core.incident import EventKind
-from argos.core.routing import RoutingRules, recipients
-from argos.core.severity import Severity
+from argos.core.matching import Subject
+from argos.core.routing import RouteRule, RoutingRules, recipients
 from argos.schemas import Config
 from argos.server.columns import to_epoch_us
 from argos.server.database import Session
-from argos.server.queries import deliveries as delivery_queries, incidents as queries
+from argos.server.queries import (
+    deliveries as delivery_queries,
+    incidents as queries,
+    silences,
+)
 from argos.server.queries.deliveries import NewDelivery
 from argos.server.queries.gathering import hold
 from argos.server.queries.incidents import IncidentMove, NewEvent
 from argos.server.queries.results import TaskRow
+from argos.server.services import held
 from argos.server.services.change import Change
 from argos.server.services.gathering import Gathering, Place, hold_recoveries
+from argos.server.services.held import Planned
 
 
 def publish(
@@ -34,38 +40,59 @@ def publish(
         session,
         events=[_new_event(change, incident_ids[change.task.id]) for change in changes],
     )
-    told = queries.list_told_recipients(
-        session,
-        incident_ids=[
-            incident_ids[change.task.id]
-            for change in changes
-            if change.kind is EventKind.CLOSED
-        ],
+    closed_ids = [
+        incident_ids[change.task.id]
+        for change in changes
+        if change.kind is EventKind.CLOSED
+    ]
+    # Before it is asked who was told: what is dropped here, nobody was.
+    unheard = held.drop_outdated(
+        session, incident_ids=list(incident_ids.values()), now=now
     )
-    by_severity = config.general.alerts.by_severity
+    told = queries.list_told_recipients(session, incident_ids=closed_ids)
+    subjects = (
+        silences.list_subjects(session, task_ids=[change.task.id for change in changes])
+        if config.general.routes
+        else {}
+    )
+    planned = []
+    for change in changes:
+        task_id, incident_id = change.task.id, incident_ids[change.task.id]
+        names = recipients(
+            change.kind,
+            change.move.severity,
+            _routing(change.task, subjects.get(task_id), config),
+            already_told=told.get(incident_id, ()),
+        )
+        event_id = event_ids[task_id, change.move.event_count]
+        planned += [
+            Planned(
+                _new_delivery(change, recipient, event_id=event_id, now=now),
+                incident_id,
+                task_id,
+                change.kind,
+                change.incident_severity,
+            )
+            for recipient in targets_of(names, config)
+        ]
+    news = [one for one in planned if held.is_news(one, unheard, told)]
     delivery_queries.add_deliveries(
-        session,
-        deliveries=[
-            NewDelivery(
-                event_id=event_ids[change.task.id, change.move.event_count],
-                notice=None,
-                recipient=recipient,
-                created_at=now,
-                message_id=_message_id(change, recipient),
-            )
-            for change in changes
-            for recipient in _targets(
-                recipients(
-                    change.kind,
-                    change.move.severity,
-                    _routing(change.task, by_severity),
-                    already_told=told.get(incident_ids[change.task.id], ()),
-                ),
-                config,
-            )
-        ],
+        session, deliveries=held.keep_back(session, news, config=config, now=now)
     )
     _hold(session, changes, places, event_ids, now=now)
+
+
+def _new_delivery(
+    change: Change, recipient: str, *, event_id: int, now: datetime
+) -> NewDelivery:
+    seq, at = change.move.event_count, change.move.completed_at
+    return NewDelivery(
+        event_id=event_id,
+        notice=None,
+        recipient=recipient,
+        created_at=now,
+        message_id=message_id(change.task.id, seq, at, recipient),
+    )
 
 
 def _open_incidents(
@@ -140,14 +167,13 @@ def _new_event(change: Change, incident_id: int) -> NewEvent:
     )
 
 
-def _message_id(change: Change, recipient: str) -> str:
+def message_id(task_id: int, seq: int, at: datetime, recipient: str) -> str:
     """The same for the same event and recipient, whoever computes it."""
     digest = hashlib.blake2b(recipient.encode(), digest_size=6).hexdigest()
-    at = to_epoch_us(change.move.completed_at)
-    return f"{change.task.id}.{change.move.event_count}.{at}.{digest}"
+    return f"{task_id}.{seq}.{to_epoch_us(at)}.{digest}"
 
 
-def _targets(names: Sequence[str], config: Config) -> list[str]:
+def targets_of(names: Sequence[str], config: Config) -> list[str]:
     """The single targets of some recipients, each once."""
     return list(
         dict.fromkeys(
@@ -158,12 +184,19 @@ def _targets(names: Sequence[str], config: Config) -> list[str]:
     )
 
 
-def _routing(
-    task: TaskRow, by_severity: Mapping[Severity, Sequence[str]]
-) -> RoutingRules:
+def _routing(task: TaskRow, subject: Subject | None, config: Config) -> RoutingRules:
     overwritten = task.overwrite_alerts_recipients
+    routes = [
+        route
+        for route in config.general.routes
+        if subject is not None and route.match.matches(subject)
+    ]
     return RoutingRules(
-        by_severity=by_severity,
+        by_severity=config.general.alerts.by_severity,
+        routes=[
+            RouteRule(route.recipients, route.severities, route.exclusive)
+            for route in routes
+        ],
         added=json.loads(task.add_alerts_recipients or "[]"),
         overwritten=None if overwritten is None else json.loads(overwritten),
     )

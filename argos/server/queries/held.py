@@ -1,0 +1,113 @@
+"""Notices that are kept back while something is silent."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from argos.core.severity import Severity
+from argos.server.models import Delivery, DeliveryState, Event, Incident
+from argos.server.queries.bulk import RowSource, id_in
+
+
+class HeldDelivery(NamedTuple):
+    """A notice that is kept back."""
+
+    id: int
+    recipient: str
+    incident_id: int
+    task_id: int
+    severity: Severity
+    """How bad the incident is: a recovery waits as long as its problem."""
+
+
+class Hold(NamedTuple):
+    """For how long to keep a notice back, and because of what."""
+
+    id: int
+    held_until: datetime
+    held_by: str
+
+
+_COLUMNS = [
+    Delivery.__table__.c.id,
+    Delivery.__table__.c.recipient,
+    Event.__table__.c.incident_id,
+    Event.__table__.c.task_id,
+    Incident.__table__.c.severity,
+]
+_HOLDS = RowSource({"id": "bigint", "held_until": "timestamptz", "held_by": "text"})
+_HOLD_ON = """
+UPDATE deliveries SET held_until = u.held_until, held_by = u.held_by
+FROM {rows} WHERE deliveries.id = u.id AND deliveries.held_until IS NOT NULL
+"""
+
+
+def lock_held_of(
+    session: Session, *, incident_ids: Collection[int]
+) -> list[HeldDelivery]:
+    """What is kept back of some incidents; nobody lets it go in the meantime."""
+    rows = session.execute(
+        select(*_COLUMNS)
+        .select_from(Delivery)
+        .join(Event, Event.id == Delivery.event_id)
+        .join(Incident, Incident.id == Event.incident_id)
+        .where(
+            Delivery.held_until.is_not(None),
+            id_in(session, Event.incident_id, incident_ids),
+        )
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery)
+    )
+    return [HeldDelivery._make(row) for row in rows]
+
+
+def list_held_over(
+    session: Session, *, now: datetime, count: int
+) -> list[HeldDelivery]:
+    """What is to be looked at again; locked."""
+    rows = session.execute(
+        select(*_COLUMNS)
+        .select_from(Delivery)
+        .join(Event, Event.id == Delivery.event_id)
+        .join(Incident, Incident.id == Event.incident_id)
+        .where(Delivery.held_until <= now)
+        .order_by(Delivery.held_until, Delivery.id)
+        .limit(count)
+        .with_for_update(of=Delivery, skip_locked=True)
+    )
+    return [HeldDelivery._make(row) for row in rows]
+
+
+def drop_held(session: Session, *, ids: Collection[int], now: datetime) -> None:
+    """Never tell these: they are news no longer."""
+    _change(session, ids, held_until=None, dropped_at=now, state=DeliveryState.HELD)
+
+
+def let_go(session: Session, *, ids: Collection[int], now: datetime) -> None:
+    """Tell these now; the time for which they may be tried begins now, too."""
+    _change(
+        session,
+        ids,
+        held_until=None,
+        state=DeliveryState.WAITING,
+        created_at=now,
+        due_at=now,
+    )
+
+
+def hold_on(session: Session, *, holds: Sequence[Hold]) -> None:
+    """Keep these back for longer."""
+    _HOLDS.write(session, _HOLD_ON, holds)
+
+
+def _change(session: Session, ids: Collection[int], **values: object) -> None:
+    if ids:
+        session.execute(
+            update(Delivery)
+            .where(id_in(session, Delivery.id, ids), Delivery.held_until.is_not(None))
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
