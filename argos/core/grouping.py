@@ -1,8 +1,8 @@
 """What goes into one message: single notices in calm times, digests in storms.
 
 The first notice after a quiet minute goes out at once. What follows waits for ten seconds,
-and is told one by one unless it is too much: more than five notices of one website go
-into one message, and so does everything together when there would be more than five
+and is told one by one unless it is too much: what has one cause, and more than five notices
+of one website, go into one message, and so does everything together when there would be more than five
 messages. After such a digest the next window lasts a minute. A thousand websites that
 break within a minute are thus three messages.
 """
@@ -29,6 +29,8 @@ class Waiting:
     task_id: int | None
     website: str | None
     """What it is about; None for what is about no website."""
+    leader_id: int | None = None
+    """The incident that speaks for its own, where such with one cause are gathered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +135,29 @@ def _is_calm(rhythm: Rhythm, *, now: datetime) -> bool:
 
 
 def _by_website(pending: Sequence[Waiting]) -> tuple[tuple[int, ...], ...]:
-    """A message for each notice, but one for all of a website that has many."""
+    """A message for each notice, but one for all with one cause, or of a website."""
+    by_cause = _together([one for one in pending if one.leader_id is not None])
+    gathered = {id_ for ids in by_cause for id_ in ids}
     by_website: dict[str | None, list[int]] = {}
     for one in pending:
-        by_website.setdefault(one.website, []).append(one.id)
-    messages: list[tuple[int, ...]] = []
+        if one.id not in gathered:
+            by_website.setdefault(one.website, []).append(one.id)
+    messages = list(by_cause)
     for website, ids in by_website.items():
         if website is not None and len(ids) > MAX_SINGLE:
             messages.append(tuple(ids))
         else:
             messages.extend((id_,) for id_ in ids)
     return tuple(sorted(messages))
+
+
+def _together(pending: Sequence[Waiting]) -> list[tuple[int, ...]]:
+    """The notices of several tasks that have one cause."""
+    by_leader: dict[int | None, list[Waiting]] = {}
+    for one in pending:
+        by_leader.setdefault(one.leader_id, []).append(one)
+    return [
+        tuple(one.id for one in those)
+        for those in by_leader.values()
+        if len({one.task_id for one in those}) > 1
+    ]

@@ -83,6 +83,15 @@ def test_many_notices_of_one_website_are_one_message():
     assert not flush.rhythm.was_digest
 
 
+def test_what_has_one_cause_is_one_message():
+    mixed = [waiting(1, leader_id=7), waiting(2), waiting(3, leader_id=7)]
+    alone = [waiting(4, leader_id=8), waiting(5, leader_id=8, task_id=4)]
+
+    flush = decide([*mixed, *alone], Rhythm(NOON, streak=1), now=NOON + FIRST_WINDOW)
+
+    assert messages(flush) == [(1, 3), (2,), (4,), (5,)]
+
+
 def test_what_is_about_no_website_is_not_bundled_below_a_storm():
     many = [waiting(id_, website=None, task_id=None) for id_ in range(1, 4)]
 

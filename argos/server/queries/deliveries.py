@@ -159,8 +159,10 @@ def list_waiting(session: Session, *, recipient: str, limit: int) -> list[Waitin
             Delivery.due_at,
             Event.task_id,
             Task.domain,
+            func.coalesce(Incident.parent_id, Incident.id),
         )
         .outerjoin(Event, Event.id == Delivery.event_id)
+        .outerjoin(Incident, Incident.id == Event.incident_id)
         .outerjoin(Task, Task.id == Event.task_id)
         .where(Delivery.state == DeliveryState.WAITING, Delivery.recipient == recipient)
         .order_by(Delivery.id)
@@ -293,13 +295,17 @@ def _end_state(end: Finish) -> Any:
 
 
 def bring_forward(session: Session, *, recipient: str, now: datetime) -> None:
-    """Let what waits for a recipient be tried now: it can be reached again."""
+    """Let what failed be tried now: the recipient can be reached again.
+
+    What was never tried is held back for reasons of its own.
+    """
     session.execute(
         update(Delivery)
         .where(
             Delivery.recipient == recipient,
             Delivery.state == DeliveryState.WAITING,
             Delivery.claimed_by.is_(None),
+            Delivery.attempts > 0,
             Delivery.due_at > now,
         )
         .values(due_at=now)

@@ -500,6 +500,42 @@ def test_recipient_that_comes_back_hears_of_everything_in_one_message(
     assert len(gotify.messages) <= 2
 
 
+def test_what_is_held_back_stays_so_when_the_recipient_comes_back(
+    database, means, clock, gotify, add, recipient
+):
+    add("a")
+    gotify.statuses = [503]
+    dispatcher = Dispatcher(means)
+    dispatcher.run_lane(recipient)
+    held = add("b")
+    with database.transaction() as session:
+        until = clock.now + timedelta(minutes=5)
+        session.execute(
+            update(Delivery).where(Delivery.id == held).values(due_at=until)
+        )
+
+    clock.move(minutes=1)
+    dispatcher.run_lane(recipient)
+
+    with database.reading() as session:
+        delivery = session.get_one(Delivery, held)
+        assert (delivery.state, delivery.due_at) == (DeliveryState.WAITING, until)
+    assert len(gotify.messages) == 1
+
+
+def test_incidents_with_one_cause_are_told_in_one_message(
+    database, means, gotify, add, recipient
+):
+    for site in "ab":
+        add(site)
+    with database.transaction() as session:
+        session.execute(update(Incident).where(Incident.id == 2).values(parent_id=1))
+
+    Dispatcher(means).run_lane(recipient)
+
+    assert gotify.titles[0].startswith("❌ 2 problems · a.example.org, b.example.org")
+
+
 def test_retry_after_is_honoured(database, means, clock, gotify, add, recipient):
     add()
     gotify.statuses = [429]
