@@ -75,6 +75,9 @@ class BaseCheck:
     """Has it use for the version of TLS, its cipher, and handshakes that break off?"""
     shows_expected: ClassVar[bool] = False
     """Are the facts of an answer to begin with the `expected` text?"""
+    is_success_silent: ClassVar[bool] = False
+    """Do the facts of a success say nothing but what was expected? The server does not
+    keep them then."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

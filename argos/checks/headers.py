@@ -33,6 +33,7 @@ class HTTPHeadersContain(BaseCheck):
     """The answer has all of these headers."""
 
     name = "headers-contain"
+    is_success_silent = True
     shows_expected = True
 
     @classmethod
@@ -60,6 +61,7 @@ class HTTPHeadersHave(BaseCheck):
     """The answer has all of these headers with exactly these values."""
 
     name = "headers-have"
+    is_success_silent = True
     shows_expected = True
 
     @classmethod

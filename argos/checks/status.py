@@ -12,6 +12,7 @@ class HTTPStatus(BaseCheck):
     """The status code is this one."""
 
     name = "status-is"
+    is_success_silent = True
 
     @classmethod
     def parse_expected(cls, expected: str) -> int:

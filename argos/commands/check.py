@@ -115,7 +115,7 @@ def check(
     elif wanted and set(wanted) != {"proxy"}:
         raise click.UsageError("With --domain the config has the options of probes.")
     else:
-        from argos.server.services.ingest import finalize_rules
+        from argos.server.services.judging import finalize_rules
 
         loaded = load_config(config_path)
         rules = finalize_rules(loaded.config)

@@ -163,6 +163,9 @@ class RecurringTasks(Section):
     """The housework."""
 
     max_results_age: Duration
+    max_hourly_age: Duration = timedelta(days=40)
+    """For how long rollups tell hours apart; from then on, days."""
+    max_daily_age: Duration = timedelta(days=5 * 366)
     max_lock_seconds: Annotated[int, at_least(61, otherwise=100)]
     time_without_agent: Annotated[int, at_least(1, otherwise=5)]
     """Minutes."""

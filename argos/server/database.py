@@ -209,6 +209,12 @@ class Database:
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
 
     @contextmanager
+    def outside(self) -> Iterator[Connection]:
+        """A bare connection without a transaction, for what cannot be in one."""
+        with self._translating_errors(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
     def _translating_errors(self) -> Iterator[None]:
         """Raise DatabaseUnreachable for what may go well at the next attempt."""
         try:

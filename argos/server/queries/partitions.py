@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 DAYS_AHEAD = 3
@@ -33,6 +33,14 @@ def drop_partitions(session: Session, *, before: datetime) -> list[date]:
     for day in outdated:
         session.execute(text(f'DROP TABLE "{_name(day)}"'))
     return outdated
+
+
+def pack_partition(connection: Connection, day: date) -> None:
+    """Build the indexes of a day anew, which its results left half empty.
+
+    In no transaction, and without keeping late results from coming in.
+    """
+    connection.execute(text(f'REINDEX TABLE CONCURRENTLY "{_name(day)}"'))
 
 
 def list_partitions(session: Session) -> list[date]:

@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from argos.channels import NoticeKind, expand_recipient
-from argos.core.schedule import effective_period, grid_offset, next_on_grid
+from argos.core.schedule import EPOCH, effective_period, grid_offset, next_on_grid
 from argos.core.severity import Severity, Status
 from argos.language import SOURCE_LANGUAGE, Phrase, mark, texts_in
 from argos.server.columns import to_epoch_us
@@ -21,6 +22,7 @@ from argos.server.queries import (
     partitions,
     results,
     sessions,
+    thinning,
     upkeep as queries,
 )
 from argos.server.queries.deliveries import NewDelivery
@@ -60,6 +62,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("stalls", timedelta(minutes=1), show_stalls),
         Duty("held", timedelta(seconds=5), held.let_go),
         Duty("lasting", timedelta(seconds=30), lasting.tell_lasting),
+        Duty("rollups", timedelta(hours=6), thin_rollups),
         Duty("unanswered", timedelta(seconds=5), settle_unanswered),
     ]
     if database.is_sqlite:
@@ -67,6 +70,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
     return [
         *duties,
         Duty("partitions", timedelta(hours=1), make_partitions),
+        Duty("packing", timedelta(hours=1), pack_partitions),
         Duty("retention", timedelta(minutes=10), drop_old_partitions),
     ]
 
@@ -90,6 +94,28 @@ def delete_old_results(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
         log.info("Deleted %s results from before %s.", total, before.isoformat())
 
 
+def thin_rollups(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
+    """Leave the hours out of older days, and delete days that are too old."""
+    settings = work.config.recurring_tasks
+    hours_before = (work.now - settings.max_hourly_age - EPOCH).days
+    days_before = (work.now - settings.max_daily_age - EPOCH).days
+    for thin in (thinning.thin_task_days, thinning.thin_group_days):
+        last: Any = None
+        while not work.is_over:
+            with work.transaction() as session:
+                last = thin(
+                    session,
+                    after=last,
+                    count=chunk_rows // 10,
+                    hours_before=hours_before,
+                    days_before=days_before,
+                )
+            if last is None:
+                break
+    with work.transaction() as session:
+        thinning.delete_old_gaps(session, before=work.now - settings.max_daily_age)
+
+
 def make_partitions(work: Work) -> None:
     """Make the days ahead into which results go (PostgreSQL)."""
     with work.transaction() as session:
@@ -97,6 +123,22 @@ def make_partitions(work: Work) -> None:
         made = partitions.ensure_partitions(session, now=work.now)
     if made:
         log.info("Made partitions for %s days of results.", len(made))
+
+
+def pack_partitions(work: Work) -> None:
+    """Pack the days that are over, each once, one in a turn (PostgreSQL)."""
+    today = work.now.astimezone(UTC).date()
+    with work.transaction() as session:
+        present = [day for day in partitions.list_partitions(session) if day < today]
+    packed = set((work.note or {}).get("packed", ()))
+    left = [day for day in present if day.isoformat() not in packed]
+    if not left:
+        return
+    with work.database.outside() as connection:
+        partitions.pack_partition(connection, left[-1])
+    packed &= {day.isoformat() for day in present}
+    work.note = {"packed": sorted(packed | {left[-1].isoformat()})}
+    work.wants_more = len(left) > 1
 
 
 def drop_old_partitions(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:

@@ -9,14 +9,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 
-from argos.checks import get_registered_check
-from argos.checks.base import BaseCheck, FinalizeRules, finalize_by_status
 from argos.core.incident import Outcome, Patience, Reason, Step, advance
 from argos.core.severity import Severity, Status
 from argos.core.suspicion import WINDOW
-from argos.errors import CheckNotFound
 from argos.protocol import MAX_REPORT_RESULTS, AgentResult, Refusal, ReportAnswer
 from argos.schemas import Config
 from argos.server.database import Database, Session
@@ -44,6 +40,7 @@ from argos.server.services import peace
 from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.change import Change
 from argos.server.services.counting import Counting
+from argos.server.services.judging import finalize, finalize_rules, stored_context
 from argos.server.services.publish import publish
 from argos.server.services.report import ReadItem, ReadResult, read_items
 from argos.server.services.run import Run, is_in_trouble
@@ -169,7 +166,7 @@ class Batch:
     def _finalize(self, read: Sequence[ReadItem]) -> "_Verdicts":
         rules = finalize_rules(self.config)
         return {
-            item.index: _finalize(item, task, rules)
+            item.index: finalize(item, task, rules)
             for item in read
             if (task := self._glances.get(item.result.task_id)) is not None
         }
@@ -200,7 +197,7 @@ class Batch:
         )
         submitted_at = self._measured_at(item.result, schedule)
         status, severity = verdicts[item.index]
-        context = item.context
+        context = stored_context(item, task, status)
         if self._is_suspect and severity is not Severity.OK:
             status, severity = Status.ERROR, Severity.UNKNOWN
             context = json.dumps(item.facts | {DOUBT: NOT_BELIEVED})
@@ -349,26 +346,6 @@ def _moves_state(
     return is_holder and task.applied_lease_no != schedule.lease_no
 
 
-def _finalize(
-    item: ReadItem, task: Glance, rules: FinalizeRules
-) -> tuple[Status, Severity]:
-    check = _judge(task.check)
-    if check is None:
-        return finalize_by_status(item.result.status)
-    return check.finalize(item.result.status, item.facts, rules, expected=task.expected)
-
-
-@cache
-def _judge(name: str) -> type[BaseCheck] | None:
-    """The check, if it judges itself; most go by the status that the agent found."""
-    try:
-        check = get_registered_check(name)
-    except CheckNotFound:
-        return None
-    is_own = check.finalize.__func__ is not BaseCheck.finalize.__func__  # type: ignore[attr-defined]  # class methods have it
-    return check if is_own else None
-
-
 def _task_move(
     task: TaskRow, result: NewResult, step: Step, *, lease_no: int
 ) -> TaskMove:
@@ -388,11 +365,4 @@ def _task_move(
         already_retried=rechecks and task.recheck_delay is not None,
         applied_lease_no=lease_no,
         event_count=task.event_count + (step.event is not None),
-    )
-
-
-def finalize_rules(config: Config) -> FinalizeRules:
-    """What the config says on judging."""
-    return FinalizeRules(
-        ssl_thresholds=tuple(config.ssl.thresholds), ssl_invalid=config.ssl.invalid
     )

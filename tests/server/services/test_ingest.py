@@ -169,6 +169,25 @@ def test_result_of_a_check_that_we_do_not_know_is_judged_by_its_status(server, a
     assert server.one(Task).severity is Severity.CRITICAL
 
 
+@pytest.mark.parametrize(
+    ("check", "status", "kept"),
+    [
+        ("status-is", "success", {}),
+        ("status-is", "failure", {"retrieved": 200}),
+        ("status-in", "success", {"retrieved": 200}),
+        ("of-a-later-version", "success", {"retrieved": 200}),
+    ],
+)
+def test_a_success_that_says_nothing_new_takes_no_room(
+    server, add, check, status, kept
+):
+    add(checks=[check])
+
+    server.run(status, context={"retrieved": 200})
+
+    assert server.one(Result).context == kept
+
+
 # -- what moves
 
 
