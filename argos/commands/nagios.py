@@ -19,7 +19,7 @@ def nagios(config_path: str | None) -> None:
     The exit code is 0 (all is ok), 1 (something is in warning state), 2 (something is in
     critical state), or 3 (nothing is critical, but something is unknown).
     """
-    from argos.server.queries.counters import count_severities
+    from argos.server.queries.overview import count_severities
 
     with configured_database(config_path) as database, database.reading() as session:
         counts = count_severities(session)

@@ -1,9 +1,10 @@
 """Strips: what happened in each stretch of time, as a row of marks. Pure."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from argos.core.rollup import Counts
 from argos.core.severity import Severity
 
 STRIP_STEP = 5
@@ -16,6 +17,7 @@ _TOPS = {
     Severity.OK: 6,
 }
 """Taller is worse, so that nobody depends on colours."""
+_MAINTENANCE_TOP = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +70,53 @@ class Strip:
     """The same in words."""
 
 
-def draw_strip(severities: Mapping[int, Severity], span: Span) -> Strip:
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found in each stretch of time, by its number."""
+
+    severities: Mapping[int, Severity]
+    """The most urgent one; stretches that are left out were not measured."""
+    maintained: Collection[int] = ()
+    """Stretches in which all that was measured fell into planned maintenance."""
+
+
+def judge(counts: Mapping[int, Counts]) -> Findings:
+    """What the counts of each stretch say."""
+    severities = {
+        bucket: severity
+        for bucket, found in counts.items()
+        if (severity := _most_urgent(found)) is not None
+    }
+    return Findings(
+        severities,
+        {
+            bucket
+            for bucket, found in counts.items()
+            if found.maintenance and bucket not in severities
+        },
+    )
+
+
+def _most_urgent(counts: Counts) -> Severity | None:
+    found = [severity for severity in Severity if getattr(counts, severity.value)]
+    return max(found, key=lambda severity: severity.urgency, default=None)
+
+
+def draw_strip(found: Findings, span: Span) -> Strip:
     """Draw a strip; stretches without a severity were not measured."""
-    buckets = range(span.finished_count(severities))
+    severities = found.severities
+    known = {*severities, *found.maintained}
+    buckets = range(span.finished_count(known))
     return Strip(
         width=span.count * STRIP_STEP - 1,
         ok_path=_path(b for b in buckets if severities.get(b) is Severity.OK),
-        gap_path=_path(b for b in buckets if b not in severities),
+        gap_path=_path(b for b in buckets if b not in known),
         marks=[
-            _mark(bucket, severities[bucket], span)
+            _mark(bucket, severities.get(bucket), span)
             for bucket in buckets
-            if severities.get(bucket, Severity.OK) is not Severity.OK
+            if bucket in known and severities.get(bucket) is not Severity.OK
         ],
-        label=_strip_label(severities, span),
+        label=_strip_label(found, span),
     )
 
 
@@ -89,14 +125,15 @@ def _path(buckets: Iterable[int]) -> str:
     return "".join(f"M{bucket * STRIP_STEP} {top}h4v14h-4z" for bucket in buckets)
 
 
-def _mark(bucket: int, severity: Severity, span: Span) -> Mark:
-    top = _TOPS[severity]
+def _mark(bucket: int, severity: Severity | None, span: Span) -> Mark:
+    """A mark of what is not ok or, without a severity, of planned maintenance."""
+    top = _TOPS[severity] if severity else _MAINTENANCE_TOP
     return Mark(
         x=bucket * STRIP_STEP,
         y=top,
         height=STRIP_HEIGHT - top,
-        kind=severity.value,
-        title=f"{_stretch(span, bucket)}: {severity}",
+        kind=severity.value if severity else "maintenance",
+        title=f"{_stretch(span, bucket)}: {severity or 'planned maintenance'}",
     )
 
 
@@ -107,14 +144,16 @@ def _stretch(span: Span, bucket: int) -> str:
     return f"{begin:%d %b %H:%M} to {end:%H:%M} UTC"
 
 
-def _strip_label(severities: Mapping[int, Severity], span: Span) -> str:
+def _strip_label(found: Findings, span: Span) -> str:
+    severities = found.severities
     counts = {
-        severity: sum(found is severity for found in severities.values())
+        str(severity): sum(each is severity for each in severities.values())
         for severity in reversed(Severity)
     }
+    counts["in planned maintenance"] = len(found.maintained)
     unit = "days" if span.width >= timedelta(days=1) else "stretches"
     parts = [f"{count} {severity}" for severity, count in counts.items() if count]
-    total = span.finished_count(severities)
+    total = span.finished_count({*severities, *found.maintained})
     missing = total - sum(counts.values())
     if missing:
         parts.append(f"{missing} not measured")

@@ -75,7 +75,7 @@ def main() -> None:
     for websites in options.websites:
         for kind in options.databases:
             for name, command in commands.items():
-                with _database_url(kind) as url:
+                with database_url(kind) as url:
                     costs = _measure(command, url, websites)
                 told = "   ".join(
                     f"{step} {cost.wall_s:.1f} ({cost.cpu_s:.1f}, {cost.peak_mb:.0f})"
@@ -137,7 +137,8 @@ def _run(command: list[str]) -> Cost:
 
 
 @contextmanager
-def _database_url(kind: str) -> Iterator[str]:
+def database_url(kind: str) -> Iterator[str]:
+    """An empty database of its own, which goes at the end."""
     if kind == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             yield f"sqlite:///{folder}/argos.db"

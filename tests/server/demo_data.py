@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
+from argos.core.rollup import Kind, Ledger, hour_of, slot
 from argos.core.severity import Severity, Status
 from argos.server.models import (
     Agent,
@@ -31,6 +32,7 @@ from argos.server.models import (
     User,
     Website,
 )
+from argos.server.queries import counting
 
 PERIOD = timedelta(minutes=5)
 DAY = timedelta(hours=24)
@@ -296,6 +298,22 @@ def _insert(session: Session, rows: _Rows) -> None:
     for model, values in tables:
         if values:
             session.execute(insert(model), values)
+    _add_rollups(session, rows)
+
+
+def _add_rollups(session: Session, rows: _Rows) -> None:
+    """Count the results as their own rollups, all hours closed."""
+    keys = {group["id"]: group["key"] for group in rows.groups}
+    groups = {task["id"]: keys[task["group_id"]] for task in rows.tasks}
+    by_task: Ledger[int] = Ledger({})
+    by_group: Ledger[bytes] = Ledger({})
+    for result in rows.results:
+        task_id, hour = result["task_id"], hour_of(result["submitted_at"])
+        by_task.count(task_id, hour, Kind.of(result["severity"]))
+        if result.get("first_byte_us") is not None:
+            by_group.count(groups[task_id], hour, slot(result["total_us"]))
+    counting.add_task_hours(session, hours=by_task.closed)
+    counting.add_group_hours(session, hours=by_group.closed)
 
 
 def _key(*parts: str) -> bytes:

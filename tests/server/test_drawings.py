@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from argos.core.severity import Severity
+from argos.core.rollup import Counts
 from argos.server.charts import (
     NARROW,
     WIDE,
@@ -14,7 +14,7 @@ from argos.server.charts import (
     merged,
     nice_scale,
 )
-from argos.server.strips import Span, draw_strip, last_span
+from argos.server.strips import Span, draw_strip, judge, last_span
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -40,13 +40,13 @@ def test_a_strip_tells_more_by_height_than_by_colour():
     span = Span(NOON, timedelta(minutes=30), 6)
 
     strip = draw_strip(
-        {
-            0: Severity.OK,
-            1: Severity.WARNING,
-            2: Severity.CRITICAL,
-            3: Severity.UNKNOWN,
-            5: Severity.OK,
-        },
+        judge({
+            0: Counts(ok=12),
+            1: Counts(ok=11, warning=1),
+            2: Counts(ok=10, critical=1, unknown=1),
+            3: Counts(unknown=12),
+            5: Counts(ok=12, maintenance=1),
+        }),
         span,
     )
 
@@ -65,11 +65,32 @@ def test_a_strip_tells_more_by_height_than_by_colour():
 def test_the_running_stretch_is_no_gap_while_nothing_has_come():
     span = Span(NOON, timedelta(days=1), 3)
 
-    strip = draw_strip({0: Severity.OK, 1: Severity.OK}, span)
+    strip = draw_strip(judge({0: Counts(ok=1), 1: Counts(ok=1)}), span)
 
     assert strip.marks == []
     assert strip.gap_path == ""
     assert strip.label == "Of 2 days: 2 ok"
+
+
+def test_planned_maintenance_is_neither_up_nor_down_nor_a_gap():
+    span = Span(NOON, timedelta(days=1), 3)
+
+    strip = draw_strip(
+        judge({
+            0: Counts(ok=1, maintenance=5),
+            1: Counts(maintenance=5),
+            2: Counts(critical=1),
+        }),
+        span,
+    )
+
+    assert [(mark.kind, mark.height) for mark in strip.marks] == [
+        ("maintenance", 8),
+        ("critical", 20),
+    ]
+    assert strip.marks[0].title == "2026-03-15: planned maintenance"
+    assert strip.gap_path == ""
+    assert strip.label == "Of 3 days: 1 critical, 1 ok, 1 in planned maintenance"
 
 
 @pytest.mark.parametrize(

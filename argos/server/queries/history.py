@@ -14,8 +14,6 @@ from argos.server.queries.selection import (
     HAS_TRUSTWORTHY_TIME,
     bucket_of,
     fetch,
-    severity_of,
-    urgency_of,
 )
 
 MAX_WEBSITE_TASKS = 500
@@ -200,39 +198,6 @@ def list_newest_results(
         .where(Task.id.in_(task_ids))
     )
     return {row.task_id: _result_row(row) for row in rows}
-
-
-def get_first_result_at(
-    session: Session, *, task_ids: Sequence[int]
-) -> datetime | None:
-    """When the oldest kept result of some tasks was measured."""
-    oldest = [
-        session.scalar(
-            select(func.min(Result.submitted_at)).where(Result.task_id == task_id)
-        )
-        for task_id in task_ids
-    ]
-    return min((moment for moment in oldest if moment), default=None)
-
-
-def list_task_strip(
-    session: Session,
-    *,
-    task_ids: Sequence[int],
-    since: datetime,
-    width: timedelta,
-) -> Mapping[int, Severity]:
-    """The most urgent severity of some tasks in each stretch of time.
-
-    Stretches are numbered from `since` on; those without a result are left out.
-    """
-    bucket = bucket_of(session, Result.submitted_at, since=since, width=width)
-    rows = session.execute(
-        select(bucket.label("bucket"), func.max(urgency_of(Result.severity)))
-        .where(Result.task_id.in_(task_ids), Result.submitted_at >= since)
-        .group_by(bucket)
-    )
-    return {place: severity_of(urgency) for place, urgency in rows}
 
 
 def list_phase_samples(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, tuple_
+from sqlalchemy import Select, and_, func, or_, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from argos.channels import recipient_name
@@ -21,7 +21,7 @@ from argos.server.models import (
     Task,
     Website,
 )
-from argos.server.queries.selection import fetch, severity_of, urgency_of
+from argos.server.queries.selection import fetch, inline, severity_of, urgency_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ class EventRow:
     deliveries: Sequence[DeliveryRow]
 
 
+STORM = 1_000
+"""Of more open incidents of one severity only the newest are looked at for cards."""
+
+
 def count_open_incidents(session: Session) -> tuple[int, int]:
     """How many incidents are open, on how many websites."""
     row = session.execute(
@@ -118,7 +122,7 @@ def list_open_troubles(session: Session, *, limit: int = 200) -> list[OpenTroubl
             place.label("place"),
         )
         .join(Task, Task.id == Incident.task_id)
-        .where(Incident.closed_at.is_(None), Task.archived_at.is_(None))
+        .where(Incident.id.in_(_newest_open()), Task.archived_at.is_(None))
         .subquery()
     )
     rows = session.execute(
@@ -150,6 +154,25 @@ def list_open_troubles(session: Session, *, limit: int = 200) -> list[OpenTroubl
         )
         for row in rows
     ]
+
+
+def _newest_open() -> Any:
+    """The newest open incidents of each severity: of a storm, not all of them."""
+    return union_all(
+        *(
+            select(
+                select(Incident.id)
+                .where(
+                    Incident.closed_at.is_(None), Incident.severity == inline(severity)
+                )
+                .order_by(Incident.opened_at.desc())
+                .limit(STORM)
+                .subquery()
+                .c.id
+            )
+            for severity in Severity
+        )
+    )
 
 
 def _over_website(aggregate: Any) -> Any:

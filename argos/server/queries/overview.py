@@ -91,15 +91,19 @@ def count_websites(session: Session) -> int:
     return session.scalar(statement) or 0
 
 
+MANY_WAITING = 100_000
+
+
 def count_waiting_tasks(session: Session, *, now: datetime) -> int:
-    """How many tasks are due, or never ran, and are leased by nobody."""
-    statement = (
-        select(func.count())
-        .select_from(Task)
+    """How many tasks are due, or never ran, and are leased by nobody; at most 100,000."""
+    waiting = (
+        select(Task.id)
         .join(Schedule, Schedule.id == Task.group_id)
         .where(IS_ACTIVE, Schedule.due_at <= now, Schedule.leased_at.is_(None))
+        .limit(MANY_WAITING)
+        .subquery()
     )
-    return session.scalar(statement) or 0
+    return session.scalar(select(func.count()).select_from(waiting)) or 0
 
 
 def get_oldest_due_at(session: Session, *, now: datetime) -> datetime | None:

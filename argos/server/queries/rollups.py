@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import func, select
@@ -192,24 +193,45 @@ def _nearest_hour(day: int, span: HourSpan) -> int:
 
 def list_hourly_counts(
     session: Session, *, task_ids: Collection[int], span: HourSpan
-) -> dict[int, Counts]:
+) -> Mapping[int, Counts]:
     """How often each severity was measured of some tasks, by hour; gaps left out."""
-    days = range(span.begin // HOURS, -(-span.end // HOURS))
-    found: dict[int, Counts] = defaultdict(Counts)
-    if not task_ids:
+    return list_hourly_counts_by(session, tasks={0: task_ids}, span=span)[0]
+
+
+def list_hourly_counts_by(
+    session: Session, *, tasks: Mapping[int, Collection[int]], span: HourSpan
+) -> Mapping[int, Mapping[int, Counts]]:
+    """The same of several owners, each with its tasks."""
+    owners = {task_id: owner for owner, ids in tasks.items() for task_id in ids}
+    found: dict[int, dict[int, Counts]] = {
+        owner: defaultdict(Counts) for owner in tasks
+    }
+    if not owners:
         return found
+    days = range(span.begin // HOURS, -(-span.end // HOURS))
     rows = session.execute(
-        select(TaskDay.day, TaskDay.hours).where(
-            id_in(session, TaskDay.task_id, task_ids),
+        select(TaskDay.task_id, TaskDay.day, TaskDay.hours).where(
+            id_in(session, TaskDay.task_id, owners),
             TaskDay.day.between(days.start, days.stop - 1),
         )
     )
-    for day, tally in rows:
-        for hour, kinds in hours_of_day(tally, base=len(Kind)).items():
-            found[day * HOURS + hour] = found[day * HOURS + hour].plus(Counts.of(kinds))
-    for _, hour, counts in _open_counts(session, task_ids):
-        found[hour] = found[hour].plus(counts)
-    return {hour: found[hour] for hour in sorted(found) if span.holds(hour)}
+    for task_id, day, tally in rows:
+        hours = found[owners[task_id]]
+        for hour, counts in _counts_by_hour(tally):
+            hours[day * HOURS + hour] = hours[day * HOURS + hour].plus(counts)
+    for task_id, hour, counts in _open_counts(session, owners):
+        hours = found[owners[task_id]]
+        hours[hour] = hours[hour].plus(counts)
+    return {
+        owner: {hour: hours[hour] for hour in sorted(hours) if span.holds(hour)}
+        for owner, hours in found.items()
+    }
+
+
+@lru_cache(maxsize=4096)  # most days of a fleet are alike
+def _counts_by_hour(tally: bytes) -> Sequence[tuple[int, Counts]]:
+    hours = hours_of_day(tally, base=len(Kind))
+    return [(hour, Counts.of(kinds)) for hour, kinds in hours.items()]
 
 
 def list_daily_counts(

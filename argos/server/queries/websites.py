@@ -7,25 +7,34 @@ the order of the hosts, so that a page costs the same in a fleet of any size.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, and_, case, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import Session
 
+from argos.core.rollup import Counts, merge, percentile_us
 from argos.core.severity import Severity
 from argos.server.models import Result, Task, Website
+from argos.server.queries import rollups
+from argos.server.queries.rollups import HourSpan
 from argos.server.queries.selection import (
-    HAS_TRUSTWORTHY_TIME,
     IS_ACTIVE,
     IS_NOT_OK,
-    bucket_of,
     fetch,
     inline,
     like_pattern,
-    severity_of,
-    urgency_of,
 )
 
 CERTIFICATE_CHECK = "ssl-certificate-expiration"
@@ -85,7 +94,7 @@ class WebsitePage:
 
 def list_websites(session: Session, search: WebsiteSearch) -> WebsitePage:
     """A page of websites, the most urgent first."""
-    places = list(_not_ok_places(session, search, limit=search.limit + 1))
+    places = _not_ok_places(session, search, limit=search.limit + 1)
     if len(places) <= search.limit:
         places += _ok_places(session, search, limit=search.limit + 1 - len(places))
     shown = places[: search.limit]
@@ -95,42 +104,81 @@ def list_websites(session: Session, search: WebsiteSearch) -> WebsitePage:
 
 def _not_ok_places(
     session: Session, search: WebsiteSearch, *, limit: int
-) -> Sequence[WebsitePlace]:
-    is_past = search.after is not None and search.after.urgency == 0
-    if search.state is WebsiteFilter.OK or is_past:
-        return ()
-    urgency = func.max(urgency_of(Task.severity))
-    # The "+ 0" keeps SQLite from walking all tasks in the order of their websites,
-    # instead of the few that the partial index holds: 19 ms against 0.2 ms.
-    website_id = Task.website_id + 0
-    bad = (
-        select(website_id.label("website_id"), urgency.label("urgency"))
-        .where(IS_NOT_OK)
-        .group_by(website_id)
+) -> list[WebsitePlace]:
+    """Places of websites that are not ok, from one urgency to the next."""
+    places: list[WebsitePlace] = []
+    for severity in _BY_URGENCY:
+        if len(places) < limit and _may_hold(search, severity):
+            statement = _places_of(session, search, severity)
+            rows = fetch(session, statement.limit(limit - len(places)))
+            places += [WebsitePlace(severity.urgency, *row) for row in rows]
+    return places
+
+
+_BY_URGENCY = sorted(set(Severity) - {Severity.OK}, key=lambda s: s.urgency)[::-1]
+
+
+def _may_hold(search: WebsiteSearch, severity: Severity) -> bool:
+    """Whether websites of which this is the most urgent severity are asked for."""
+    if search.after is not None and severity.urgency > search.after.urgency:
+        return False
+    asked = _severity_of(search.state)
+    return search.state is not WebsiteFilter.OK and (
+        asked is None or severity.urgency >= asked.urgency
     )
-    if search.state not in {WebsiteFilter.ALL, WebsiteFilter.NOT_OK}:
-        wanted = inline(Severity(search.state.value))
-        bad = bad.having(func.max(case((Task.severity == wanted, 1), else_=0)) == 1)
-    found = bad.subquery()
+
+
+def _severity_of(state: WebsiteFilter) -> Severity | None:
+    is_one = state not in {WebsiteFilter.ALL, WebsiteFilter.NOT_OK, WebsiteFilter.OK}
+    return Severity(state.value) if is_one else None
+
+
+MANY_TASKS = 5_000
+"""Up to so many that are not ok, their websites are looked up; of more, the websites
+are walked in the order of the list, as nearly each has some."""
+
+
+def _places_of(
+    session: Session, search: WebsiteSearch, severity: Severity
+) -> Select[*tuple[Any, ...]]:
+    """Websites of which this is the most urgent severity, by host."""
+    higher = _BY_URGENCY[: _BY_URGENCY.index(severity)]
     statement = (
-        select(found.c.urgency, Website.host, Website.id)
-        .join(Website, Website.id == found.c.website_id)
-        .order_by(found.c.urgency.desc(), Website.host, Website.id)
-        .limit(limit)
+        select(Website.host, Website.id)
+        .where(*(~_has(each) for each in higher))
+        .order_by(Website.host, Website.id)
     )
-    if search.after is not None:
-        statement = statement.where(
-            or_(
-                found.c.urgency < search.after.urgency,
-                and_(
-                    found.c.urgency == search.after.urgency,
-                    _comes_after(search.after),
-                ),
-            )
+    if _is_many(session, severity):
+        statement = statement.where(_has(severity))
+    else:
+        bad = select(Task.website_id).where(
+            IS_NOT_OK, Task.severity == inline(severity)
         )
-    return [
-        WebsitePlace(*row) for row in fetch(session, _matching(statement, search.text))
-    ]
+        statement = statement.where(Website.id.in_(bad))
+    asked = _severity_of(search.state)
+    if asked is not None and asked is not severity:
+        statement = statement.where(_has(asked))
+    if search.after is not None and search.after.urgency == severity.urgency:
+        statement = statement.where(_comes_after(search.after))
+    return _matching(statement, search.text)
+
+
+def _has(severity: Severity) -> ColumnElement[bool]:
+    return exists().where(
+        Task.website_id == Website.id, IS_NOT_OK, Task.severity == inline(severity)
+    )
+
+
+def _is_many(session: Session, severity: Severity) -> bool:
+    some = (
+        select(literal(1))
+        .select_from(Task)
+        .where(IS_NOT_OK, Task.severity == inline(severity))
+        .limit(MANY_TASKS + 1)
+        .subquery()
+    )
+    counted = session.scalar(select(func.count()).select_from(some)) or 0
+    return counted > MANY_TASKS
 
 
 def _ok_places(
@@ -251,68 +299,42 @@ def list_certificate_days(
     return days
 
 
-def list_website_strips(
-    session: Session,
-    *,
-    website_ids: Sequence[int],
-    since: datetime,
-    width: timedelta,
-) -> Mapping[int, Mapping[int, Severity]]:
-    """The most urgent severity of each website in each stretch of time.
-
-    Stretches are numbered from `since` on; those without a result are left out.
-    """
-    bucket = bucket_of(session, Result.submitted_at, since=since, width=width)
-    rows = fetch(
+def list_website_counts(
+    session: Session, *, website_ids: Sequence[int], span: HourSpan
+) -> Mapping[int, Mapping[int, Counts]]:
+    """How often each severity was measured of each website, by hour."""
+    tasks: dict[int, list[int]] = defaultdict(list)
+    for task_id, website_id in fetch(
         session,
-        select(
-            Task.website_id,
-            bucket.label("bucket"),
-            func.max(urgency_of(Result.severity)),
-        )
-        .join(Result, Result.task_id == Task.id)
-        .where(
-            Task.website_id.in_(website_ids), IS_ACTIVE, Result.submitted_at >= since
-        )
-        .group_by(Task.website_id, bucket),
-    )
-    strips: dict[int, dict[int, Severity]] = defaultdict(dict)
-    for website_id, place, urgency in rows:
-        strips[website_id][place] = severity_of(urgency)
-    return strips
+        select(Task.id, Task.website_id).where(
+            Task.website_id.in_(website_ids), IS_ACTIVE
+        ),
+    ):
+        tasks[website_id].append(task_id)
+    return rollups.list_hourly_counts_by(session, tasks=tasks, span=span)
 
 
 def list_response_times(
-    session: Session, *, website_ids: Sequence[int], since: datetime
+    session: Session, *, website_ids: Sequence[int], span: HourSpan
 ) -> dict[int, int]:
-    """The 95th percentile of each website's response time, in microseconds.
-
-    Of the first task of each website: the others mostly share its probe.
-    """
-    leader = (
-        select(func.min(Task.id))
-        .where(Task.website_id.in_(website_ids), IS_ACTIVE)
-        .group_by(Task.website_id)
+    """The 95th percentile of each website's response time, in microseconds."""
+    groups = fetch(
+        session,
+        select(Task.website_id, Task.group_id)
+        .where(Task.website_id.in_(website_ids), IS_ACTIVE, Task.group_id.is_not(None))
+        .distinct(),
     )
-    share = func.cume_dist().over(
-        partition_by=Task.website_id, order_by=Result.total_us
+    slots = rollups.list_group_slots(
+        session, group_ids={group_id for _, group_id in groups}, span=span
     )
-    ranked = (
-        select(Task.website_id, Result.total_us, share.label("share"))
-        .join(Result, Result.task_id == Task.id)
-        .where(
-            Task.id.in_(leader),
-            Result.submitted_at >= since,
-            HAS_TRUSTWORTHY_TIME,
-        )
-        .subquery()
-    )
-    rows = session.execute(
-        select(ranked.c.website_id, func.min(ranked.c.total_us))
-        .where(ranked.c.share >= 0.95)
-        .group_by(ranked.c.website_id)
-    )
-    return {row[0]: row[1] for row in rows}
+    by_website: dict[int, list[Mapping[int, int]]] = defaultdict(list)
+    for website_id, group_id in groups:
+        by_website[website_id].append(slots.get(group_id, {}))
+    times = {
+        website_id: percentile_us(merge(found), 0.95)
+        for website_id, found in by_website.items()
+    }
+    return {website_id: time for website_id, time in times.items() if time is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("POST", "/api/results"): Access.AGENT,
     ("POST", "/api/tasks/release"): Access.AGENT,
     ("GET", "/api/stats"): Access.PUBLIC,
+    ("GET", "/api/app/websites/{host}/statistics"): Access.VIEWER,
+    ("GET", "/api/app/tasks/{task_id}/statistics"): Access.VIEWER,
     ("GET", "/api/severities"): Access.PUBLIC,
     ("GET", "/healthz"): Access.PUBLIC,
     ("GET", "/readyz"): Access.PUBLIC,

@@ -8,13 +8,16 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from argos.clock import Clock
+from argos.protocol import StatsAnswer
 from argos.schemas import Config
 from argos.server.database import Database, Session
+from argos.server.queries import overview
+from argos.server.queries.overview import FleetCounts
 from argos.server.routes.waiting import Waiting
 from argos.server.services.agent_access import AgentDesk
 from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.config_watch import ConfigWatch
-from argos.server.services.stats import Stats
+from argos.server.services.stats import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,12 @@ class AppState:
     desk: AgentDesk = field(default_factory=AgentDesk)
     agent_watch: AgentWatch = field(default_factory=AgentWatch)
     waiting: Waiting = field(default_factory=Waiting)
-    stats: Stats = field(default_factory=Stats)
+    stats: Kept[StatsAnswer] = field(default_factory=Kept)
+    fleet: Kept[FleetCounts] = field(default_factory=Kept)
+    waiting_tasks: Kept[int] = field(default_factory=Kept)
+    open_incidents: Kept[tuple[int, int]] = field(default_factory=Kept)
+    hosts: Kept[bytes] = field(default_factory=Kept)
+    """The list of all websites, as JSON."""
 
     @property
     def config(self) -> Config:
@@ -58,5 +66,24 @@ def _config(app: App) -> Config:
 
 ReadSession = Annotated[Session, Depends(_reading, scope="function")]
 """For routes that only read, within the time that pages may take."""
+
+
+def _fleet(app: App, session: ReadSession) -> FleetCounts:
+    return app.fleet.get(lambda: overview.count_fleet(session), app.clock)
+
+
+Fleet = Annotated[FleetCounts, Depends(_fleet)]
+"""The dashboard's counts, kept while they cost much."""
+
+
+def _waiting_tasks(app: App, session: ReadSession) -> int:
+    now = app.clock.utcnow()
+    return app.waiting_tasks.get(
+        lambda: overview.count_waiting_tasks(session, now=now), app.clock
+    )
+
+
+WaitingTasks = Annotated[int, Depends(_waiting_tasks)]
+"""How much is due, kept likewise."""
 Now = Annotated[datetime, Depends(_now)]
 AppConfig = Annotated[Config, Depends(_config)]

@@ -179,5 +179,7 @@ def _environment() -> Environment:
         public=wording.without_secrets,
         path_of=wording.path_of,
         sentence=wording.join,
+        percent=wording.percent,
+        unmeasured=wording.unmeasured,
     )
     return environment

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from argos.core.severity import Severity
 from argos.core.text import cut, visible
+from argos.server.queries.rollups import Figures
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
@@ -103,6 +104,24 @@ def milliseconds(microseconds: float) -> str:
     if microseconds < 1_000_000:
         return f"{microseconds / 1000:.0f} ms"
     return f"{microseconds / 1_000_000:.2f} s"
+
+
+def percent(share: float) -> str:
+    """A share as people compare them; only what is whole is called 100 %."""
+    if share in {0.0, 1.0}:
+        return f"{share * 100:.0f} %"
+    thousandths = min(99_999, max(1, round(share * 100_000)))
+    return f"{thousandths / 1000:.3f} %"
+
+
+def unmeasured(figures: Figures) -> str:
+    """What is not known: results that told nothing, and runs that never took place."""
+    parts = []
+    if figures.counts.unknown:
+        parts.append(count(figures.counts.unknown, "result"))
+    if figures.missed:
+        parts.append(count(figures.missed, "run"))
+    return ", ".join(parts) or "0"
 
 
 def minutes(number: float) -> str:

@@ -5,8 +5,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
+from argos.core.rollup import Kind, hour_of, pack
+from argos.core.severity import Severity
 from argos.server.database import Database
-from argos.server.models import Schedule, Task
+from argos.server.models import Result, Schedule, Task, Website
+from argos.server.queries import counting
 from tests.server.browsing import browse
 
 
@@ -126,3 +129,60 @@ def test_another_site_cannot_reschedule(admin: TestClient):
     headers = {"Sec-Fetch-Site": "cross-site"}
 
     assert admin.post("/api/app/reschedule/all", headers=headers).status_code == 403
+
+
+def test_figures_of_a_website_are_those_of_its_results(
+    admin: TestClient, seeded: Database
+):
+    answer = admin.get("/api/app/websites/shop.example.org/statistics").json()
+
+    with seeded.reading() as session:
+        severities = session.scalars(
+            select(Result.severity)
+            .join(Task, Task.id == Result.task_id)
+            .join(Website, Website.id == Task.website_id)
+            .where(Website.host == "shop.example.org")
+        ).all()
+    counted = {severity.value: severities.count(severity) for severity in Severity}
+    assert list(answer["periods"]) == ["24h", "7d", "30d", "90d", "1y"]
+    for figures in answer["periods"].values():
+        assert figures["results"] == {**counted, "maintenance": 0}
+        up = counted["ok"] + counted["warning"]
+        assert figures["uptime"] == pytest.approx(up / (up + counted["critical"]))
+        times = figures["response_ms"]
+        assert 0 < times["p50"] <= times["p95"] <= times["p99"]
+
+
+def test_what_was_not_measured_and_planned_maintenance_are_neither_up_nor_down(
+    admin: TestClient, seeded: Database, now: datetime
+):
+    with seeded.transaction() as session:
+        task_id = session.scalars(
+            select(Task.id).join(Website).where(Website.host == "new.example.com")
+        ).first()
+        assert task_id is not None
+        counting.add_task_hours(
+            session,
+            hours={
+                (task_id, hour_of(now) - 2): pack({Kind.MAINTENANCE: 12}),
+                (task_id, hour_of(now) - 3): pack({Kind.UNKNOWN: 6, Kind.OK: 3}),
+                (task_id, hour_of(now) - 4): pack({Kind.CRITICAL: 1}),
+            },
+        )
+
+    day = admin.get(f"/api/app/tasks/{task_id}/statistics").json()["periods"]["24h"]
+
+    assert day["results"] == {
+        "ok": 3, "warning": 0, "critical": 1, "unknown": 6, "maintenance": 12,
+    }  # fmt: skip
+    assert day["uptime"] == 0.75
+    assert day["response_ms"] == {"p50": None, "p95": None, "p99": None}
+    page = admin.get(f"/task/{task_id}/results").text
+    assert "75.000 %" in page
+    assert "6 results" in page
+    assert "planned maintenance</title>" in page
+
+
+@pytest.mark.parametrize("path", ["websites/nowhere.example", "tasks/4711"])
+def test_figures_of_what_is_not_watched_are_404(admin: TestClient, path: str):
+    assert admin.get(f"/api/app/{path}/statistics").status_code == 404

@@ -10,8 +10,6 @@ from argos.server.database import Database
 from argos.server.models import Schedule, Task, Website
 from argos.server.queries.incident_list import IncidentRow
 from argos.server.routes.pages.rows import group_incidents
-from argos.server.routes.pages.website import incident_days
-from argos.server.strips import Span
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
@@ -124,26 +122,3 @@ def test_incidents_that_are_one_story_are_shown_as_one(
     found = group_incidents(incidents)
 
     assert [[member.id for member in group.members] for group in found] == groups
-
-
-def test_days_have_the_most_urgent_of_their_incidents():
-    day = 24 * 60
-    span = Span(NOON - timedelta(days=5), timedelta(days=1), 6)
-    incidents = [
-        incident(1, 3 * day, 2.5 * day, severity=Severity.WARNING),
-        incident(2, 3.2 * day, 2.9 * day),
-        incident(3, 10),
-        incident(4, 90 * day, 80 * day),
-    ]
-
-    days = incident_days(
-        incidents, span, known_since=NOON - timedelta(days=3.9), now=NOON
-    )
-
-    assert days == {
-        1: Severity.CRITICAL,
-        2: Severity.CRITICAL,
-        3: Severity.OK,
-        4: Severity.CRITICAL,
-        5: Severity.CRITICAL,
-    }

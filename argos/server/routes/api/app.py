@@ -1,5 +1,6 @@
 """The API of people's own programs: counters, websites, agents; by a session's cookie."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
@@ -18,6 +19,7 @@ from argos.errors import (
     TooManyAttempts,
 )
 from argos.protocol import SeveritiesAnswer
+from argos.server.database import Session
 from argos.server.queries import overview, websites
 from argos.server.queries.websites import HostState
 from argos.server.routes import security
@@ -30,12 +32,20 @@ from argos.server.routes.access import (
     Viewer,
     visitor_of,
 )
-from argos.server.routes.dependencies import App, AppConfig, Now, ReadSession
+from argos.server.routes.api import statistics
+from argos.server.routes.dependencies import (
+    App,
+    AppConfig,
+    Fleet,
+    ReadSession,
+    WaitingTasks,
+)
 from argos.server.routes.pages.login import needs_no_login, session_lifetime
 from argos.server.services import recheck
 from argos.server.services.login import Credentials
 
 router = APIRouter(prefix="/api/app", tags=["app"])
+router.include_router(statistics.router)
 
 NOT_CHECKED_YET = "Waiting to be checked"
 
@@ -159,12 +169,14 @@ def log_out(
 
 
 @router.get("/")
-def read_fleet(_viewer: DashboardViewer, session: ReadSession, now: Now) -> FleetAnswer:
+def read_fleet(
+    _viewer: DashboardViewer, session: ReadSession, counts: Fleet, waiting: WaitingTasks
+) -> FleetAnswer:
     """How many checks have which severity, how many agents there are, what is due."""
     return FleetAnswer(
-        severities=SeveritiesAnswer.of(dict(overview.count_fleet(session).checks)),
+        severities=SeveritiesAnswer.of(dict(counts.checks)),
         agents=overview.count_agents(session),
-        waiting_tasks=overview.count_waiting_tasks(session, now=now),
+        waiting_tasks=waiting,
     )
 
 
@@ -188,15 +200,21 @@ def read_agents(_viewer: Viewer, session: ReadSession) -> AgentsAnswer:
 
 
 @router.get("/domains", response_model=DomainsAnswer)
-def read_domains(_viewer: Viewer, session: ReadSession) -> Response:
-    """Each website's severities, worst first."""
+def read_domains(_viewer: Viewer, session: ReadSession, app: App) -> Response:
+    """Each website's severities, worst first; of a large fleet some seconds old."""
+    body = app.hosts.get(lambda: _hosts_document(session), app.clock)
+    return Response(body, media_type="application/json")
+
+
+def _hosts_document(session: Session) -> bytes:
     hosts = websites.list_hosts(session)
     # As it is: a fleet's 20,000 websites would be validated for longer than counted.
-    return JSONResponse({
+    document = {
         "domains": {host.host: host.severities for host in hosts},
         "domains_last_checks": {host.host: _last_check(host) for host in hosts},
         "total_task_count": overview.count_tasks(session),
-    })
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _refusal(error: AccessError) -> Response:

@@ -13,6 +13,7 @@ from argos.server.queries import overview
 from argos.server.queries.overview import AgentSummary
 from argos.server.routes import wording
 from argos.server.routes.access import Viewer
+from argos.server.routes.dependencies import WaitingTasks
 from argos.server.routes.pages.visit import Visit
 from argos.server.routes.templating import render
 
@@ -51,7 +52,7 @@ def describe_agents(rows: Sequence[AgentRow]) -> str:
 
 
 @router.get("/agents", name="agents")
-def show_agents(viewer: Viewer, visit: Visit) -> Response:
+def show_agents(viewer: Viewer, visit: Visit, waiting: WaitingTasks) -> Response:
     """Each agent, as it last said of itself."""
     session, now = visit.session, visit.now
     return render(
@@ -60,5 +61,5 @@ def show_agents(viewer: Viewer, visit: Visit) -> Response:
         login=viewer.login,
         agents=agent_rows(session, visit.config, now=now),
         oldest_due_at=overview.get_oldest_due_at(session, now=now),
-        waiting_count=overview.count_waiting_tasks(session, now=now),
+        waiting_count=waiting,
     )

@@ -11,7 +11,7 @@ from argos.server.queries import overview, websites
 from argos.server.queries.websites import WebsiteSearch
 from argos.server.routes import security
 from argos.server.routes.access import DashboardViewer, OwnForm
-from argos.server.routes.dependencies import AppConfig
+from argos.server.routes.dependencies import AppConfig, Fleet
 from argos.server.routes.pages.agents import agent_rows, describe_agents
 from argos.server.routes.pages.headline import make_headline
 from argos.server.routes.pages.rows import WebsiteRow, trouble_cards, website_rows
@@ -34,11 +34,10 @@ COOKIE_AGE_S = 400 * 24 * 3600
 
 @router.get("/", name="dashboard")
 def show_dashboard(
-    viewer: DashboardViewer, visit: Visit, done: str | None = None
+    viewer: DashboardViewer, visit: Visit, counts: Fleet, done: str | None = None
 ) -> Response:
     """How the whole fleet is."""
     session, now = visit.session, visit.now
-    counts = overview.count_fleet(session)
     agents = agent_rows(session, visit.config, now=now)
     cards = trouble_cards(session) if viewer.sees_all else []
     return render(

@@ -11,6 +11,7 @@ from argos.server.queries import incident_list
 from argos.server.queries.incident_list import IncidentRow, IncidentSearch
 from argos.server.routes import wording
 from argos.server.routes.access import Viewer
+from argos.server.routes.dependencies import App
 from argos.server.routes.pages.rows import TOGETHER, group_incidents
 from argos.server.routes.pages.visit import RowId, Visit
 from argos.server.routes.templating import render
@@ -27,6 +28,7 @@ STATES = {"open": True, "closed": False, "all": None}
 def show_incidents(
     viewer: Viewer,
     visit: Visit,
+    app: App,
     s: Annotated[str, Query(pattern="^(open|closed|all)$")] = "all",
     before: Annotated[str | None, Query(pattern=PLACE_PATTERN)] = None,
 ) -> Response:
@@ -36,7 +38,9 @@ def show_incidents(
     )
     found = incident_list.list_incidents(visit.session, search)
     shown = found[:PAGE_SIZE]
-    open_count, website_count = incident_list.count_open_incidents(visit.session)
+    open_count, website_count = app.open_incidents.get(
+        lambda: incident_list.count_open_incidents(visit.session), app.clock
+    )
     return render(
         visit.request,
         "incidents.html",

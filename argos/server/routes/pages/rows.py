@@ -5,18 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from argos.core.rollup import Counts, hour_of
 from argos.core.severity import Severity
 from argos.server import strips
 from argos.server.database import Session
 from argos.server.models import DeliveryState
 from argos.server.queries import incident_list, websites
 from argos.server.queries.incident_list import IncidentRow, OpenTrouble
+from argos.server.queries.rollups import HourSpan
 from argos.server.queries.websites import WebsiteState
 from argos.server.routes import wording
 from argos.server.strips import Strip
 
 DAY = timedelta(hours=24)
-STRIP_MARKS = 48
+STRIP_MARKS = 24
 SOON_DAYS = 14
 """A certificate that ends within these days is pointed out."""
 
@@ -39,24 +41,30 @@ def website_rows(
     session: Session, states: Sequence[WebsiteState], *, now: datetime
 ) -> list[WebsiteRow]:
     """Add to each website its strip, its certificate and its response time."""
-    span = strips.last_span(now, length=DAY, count=STRIP_MARKS)
     ids = [state.id for state in states]
     if not ids:
         return []
-    days = websites.list_website_strips(
-        session, website_ids=ids, since=span.since, width=span.width
-    )
+    hours = HourSpan.until(now, DAY)
+    counts = websites.list_website_counts(session, website_ids=ids, span=hours)
     certificates = websites.list_certificate_days(session, website_ids=ids)
-    times = websites.list_response_times(session, website_ids=ids, since=span.since)
+    times = websites.list_response_times(session, website_ids=ids, span=hours)
     return [
         WebsiteRow(
             state=state,
-            strip=strips.draw_strip(days.get(state.id, {}), span),
+            strip=day_strip(counts.get(state.id, {}), now=now),
             certificate_days=certificates.get(state.id),
             p95_us=times.get(state.id),
         )
         for state in states
     ]
+
+
+def day_strip(hours: Mapping[int, Counts], *, now: datetime) -> Strip:
+    """The last 24 hours, from the counts of each hour since 1970."""
+    span = strips.last_span(now, length=DAY, count=STRIP_MARKS)
+    first = hour_of(span.since)
+    found = strips.judge({hour - first: counts for hour, counts in hours.items()})
+    return strips.draw_strip(found, span)
 
 
 TOGETHER = timedelta(minutes=10)

@@ -9,10 +9,11 @@ from fastapi.responses import Response
 from argos.server import strips
 from argos.server.database import Session
 from argos.server.models import Task
-from argos.server.queries import history, incident_list
+from argos.server.queries import history, incident_list, rollups, statistics
+from argos.server.queries.rollups import HourSpan
 from argos.server.routes import wording
 from argos.server.routes.access import Viewer
-from argos.server.routes.pages.rows import DAY, STRIP_MARKS
+from argos.server.routes.pages.rows import DAY, day_strip
 from argos.server.routes.pages.timing import ChartRange, phase_chart
 from argos.server.routes.pages.visit import RowId, Visit
 from argos.server.routes.templating import render
@@ -53,6 +54,7 @@ def show_task(
         before=before,
         next_before=shown[-1].submitted_at if len(found) > PAGE_SIZE else None,
         day_strip=_strip(session, task, now),
+        statistics=statistics.list_statistics(session, task_ids=[task_id], now=now),
         chart=phase_chart(
             session,
             task_id=task_id,
@@ -74,11 +76,10 @@ def _aware(moment: datetime | None, now: datetime) -> datetime | None:
 
 
 def _strip(session: Session, task: Task, now: datetime) -> strips.Strip:
-    span = strips.last_span(now, length=DAY, count=STRIP_MARKS)
-    severities = history.list_task_strip(
-        session, task_ids=[task.id], since=span.since, width=span.width
+    hours = rollups.list_hourly_counts(
+        session, task_ids=[task.id], span=HourSpan.until(now, DAY)
     )
-    return strips.draw_strip(severities, span)
+    return day_strip(hours, now=now)
 
 
 def _incidents(

@@ -8,20 +8,22 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
+from argos.core.rollup import HOURS, hour_of
 from argos.core.severity import Severity
 from argos.server import strips
 from argos.server.database import Session
-from argos.server.queries import history, incident_list
+from argos.server.queries import history, incident_list, rollups, statistics
 from argos.server.queries.history import ResultRow, TaskRow
 from argos.server.queries.incident_list import IncidentRow
+from argos.server.queries.rollups import HourSpan
 from argos.server.queries.websites import CERTIFICATE_CHECK
 from argos.server.routes import wording
 from argos.server.routes.access import Viewer
-from argos.server.routes.pages.rows import DAY, STRIP_MARKS, group_incidents
+from argos.server.routes.pages.rows import DAY, day_strip, group_incidents
 from argos.server.routes.pages.timing import ChartRange, TimedChart, phase_chart
 from argos.server.routes.pages.visit import MAX_ID, Visit
 from argos.server.routes.templating import render
-from argos.server.strips import Span, Strip
+from argos.server.strips import Strip
 
 router = APIRouter()
 
@@ -76,7 +78,8 @@ def show_website(
     active = [website for website in found if website.archived_at is None]
     ids = [website.id for website in active or found]
     tasks = history.list_website_tasks(session, website_ids=ids, archived=not active)
-    newest = history.list_newest_results(session, task_ids=[t.id for t in tasks])
+    task_ids = [each.id for each in tasks]
+    newest = history.list_newest_results(session, task_ids=task_ids)
     incidents = incident_list.list_website_incidents(
         session, website_ids=ids, since=now - timedelta(days=BAR_DAYS)
     )
@@ -93,8 +96,9 @@ def show_website(
         paths=list(group_by_path(tasks)),
         versions=sorted({t.ip_version for t in tasks}),
         certificates=list(_certificates(tasks, newest)),
-        day_strip=_day_strip(session, tasks, now),
-        bar=_bar(session, tasks, incidents, now),
+        day_strip=_day_strip(session, task_ids, now),
+        bar=_bar(session, task_ids, now),
+        statistics=statistics.list_statistics(session, task_ids=task_ids, now=now),
         incidents=group_incidents(incidents)[:SHOWN_INCIDENTS],
         charted=charted,
         chartable=_chartable(tasks),
@@ -199,54 +203,25 @@ def _certificates(
         )
 
 
-def _day_strip(session: Session, tasks: Sequence[TaskRow], now: datetime) -> Strip:
-    span = strips.last_span(now, length=DAY, count=STRIP_MARKS)
-    severities = history.list_task_strip(
-        session,
-        task_ids=[task.id for task in tasks],
-        since=span.since,
-        width=span.width,
+def _day_strip(session: Session, task_ids: Sequence[int], now: datetime) -> Strip:
+    hours = rollups.list_hourly_counts(
+        session, task_ids=task_ids, span=HourSpan.until(now, DAY)
     )
-    return strips.draw_strip(severities, span)
+    return day_strip(hours, now=now)
 
 
-def _bar(
-    session: Session,
-    tasks: Sequence[TaskRow],
-    incidents: Sequence[IncidentRow],
-    now: datetime,
-) -> Strip:
-    """The last 90 days by incidents; days before the first result are not known."""
+def _bar(session: Session, task_ids: Sequence[int], now: datetime) -> Strip:
+    """The last 90 days; those on which nothing was measured are not known."""
     span = strips.last_span(now, length=timedelta(days=BAR_DAYS), count=BAR_DAYS)
-    first = history.get_first_result_at(
-        session, task_ids=[task.id for task in tasks[:1]]
+    first = hour_of(span.since) // HOURS
+    days = rollups.list_daily_counts(
+        session,
+        task_ids=task_ids,
+        first_day=first,
+        last_day=first + BAR_DAYS - 1,
     )
-    known_since = min(
-        [*(incident.opened_at for incident in incidents), *([first] if first else [])],
-        default=now,
-    )
-    return strips.draw_strip(
-        incident_days(incidents, span, known_since=known_since, now=now), span
-    )
-
-
-def incident_days(
-    incidents: Iterable[IncidentRow],
-    span: Span,
-    *,
-    known_since: datetime,
-    now: datetime,
-) -> dict[int, Severity]:
-    """The most urgent incident of each day; none: it was ok."""
-    first = max(0, (known_since - span.since) // span.width)
-    days = dict.fromkeys(range(first, span.count), Severity.OK)
-    for incident in incidents:
-        begin = max(0, (incident.opened_at - span.since) // span.width)
-        end = ((incident.closed_at or now) - span.since) // span.width
-        for day in range(begin, min(end, span.count - 1) + 1):
-            present = days.get(day, Severity.OK)
-            days[day] = max(present, incident.severity, key=lambda s: s.urgency)
-    return days
+    found = strips.judge({day - first: counts for day, counts in days.items()})
+    return strips.draw_strip(found, span)
 
 
 def _chartable(tasks: Sequence[TaskRow]) -> list[TaskRow]:

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from argos.server.queries import overview, websites
+from argos.server.queries import websites
 from argos.server.queries.websites import (
     WebsiteFilter,
     WebsitePlace,
     WebsiteSearch,
 )
 from argos.server.routes.access import Viewer
+from argos.server.routes.dependencies import Fleet
 from argos.server.routes.pages.rows import website_rows
 from argos.server.routes.pages.visit import Visit
 from argos.server.routes.templating import render
@@ -25,6 +26,7 @@ PLACE_PATTERN = r"^[0-3]\.[0-9]{1,18}\.[^\x00]{0,300}$"
 def show_websites(
     viewer: Viewer,
     visit: Visit,
+    counts: Fleet,
     s: WebsiteFilter = WebsiteFilter.ALL,
     q: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")] = "",
     after: Annotated[str | None, Query(pattern=PLACE_PATTERN)] = None,
@@ -38,7 +40,7 @@ def show_websites(
         visit.request,
         "websites.html",
         login=viewer.login,
-        counts=overview.count_fleet(visit.session),
+        counts=counts,
         search=search,
         filters=list(WebsiteFilter),
         rows=website_rows(visit.session, page.websites, now=visit.now),
