@@ -25,6 +25,7 @@ worker_rlimit_nofile 20000;
 events {{ worker_connections 8000; multi_accept on; }}
 http {{
   access_log off;
+  log_format times '$arg_n $request_time';
   keepalive_timeout 0;
   lingering_close off;
   client_body_temp_path {folder}/body;
@@ -44,6 +45,7 @@ http {{
     listen 127.0.0.1:{https} ssl backlog=4096;
     root {folder}/www;
     location /page {{ try_files /index.html =404; }}
+    location = /timed {{ access_log {folder}/times.log times; return 200 "timed"; }}
   }}
 }}
 """
@@ -56,6 +58,8 @@ class Website:
     http: str
     https: str
     ca_file: str
+    log: Path
+    """Of `/timed?n=NUMBER`: each number with nginx's own time in seconds."""
 
 
 @contextmanager
@@ -84,6 +88,7 @@ def running_website(core: int | None) -> Iterator[Website]:
                 http=f"http://127.0.0.1:{http}/index.html",
                 https=f"https://127.0.0.1:{https}/index.html",
                 ca_file=str(folder / "ca.pem"),
+                log=folder / "times.log",
             )
         finally:
             process.terminate()

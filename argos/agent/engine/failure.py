@@ -104,6 +104,9 @@ def kind_of(code: int, os_error: int, progress: Progress) -> FailureKind:
     """Where an error belongs; `internal` when it says nothing of the target."""
     if code == CurlCode.COULDNT_CONNECT and os_error in _OWN_TROUBLE:
         return FailureKind.INTERNAL
+    if code == CurlCode.BAD_FUNCTION_ARGUMENT and progress.has_answer_begun:
+        # What libcurl calls a trailer that is none.
+        return FailureKind.PROTOCOL
     if code in _BROKEN_OFF and not progress.is_request_sent:
         return FailureKind.TLS if progress.is_connected else FailureKind.CONNECT
     return _KINDS.get(code, FailureKind.INTERNAL)
@@ -146,4 +149,10 @@ def _what_was_missing(progress: Progress) -> str:
 
 def one_line(text: str) -> str:
     """Text of any origin as part of a sentence: visible, short, without its stop."""
-    return cut(visible(text), MAX_MESSAGE_LENGTH).rstrip(". ")
+    shown = visible(text)
+    if not shown.isprintable():
+        # Characters that nobody has given a shape, such as those of private use.
+        shown = "".join(
+            char if char.isprintable() else f"\\u{{{ord(char):x}}}" for char in shown
+        )
+    return cut(shown, MAX_MESSAGE_LENGTH).rstrip(". ")

@@ -328,6 +328,18 @@ member(
     fails(PROTOCOL),
 )
 member(
+    "chunk in the place of a trailer",
+    answering(
+        with_headers(CHUNKED + b"\r\nTrailer: X-A", b"3\r\nabc\r\n0\r\nno trailer\r\n")
+    ),
+    fails(PROTOCOL),
+)
+member(
+    "transfer encoding without a shape",
+    answering(with_headers("Transfer-Encoding: ch\ue316\u0600".encode(), b"abc")),
+    fails(PROTOCOL),
+)
+member(
     "flood of trailers",
     repeating(with_headers(CHUNKED, b"3\r\nabc\r\n0\r\n"), b"X-Trailer: 1\r\n", 10_000),
     fails(TOO_LARGE),
@@ -461,6 +473,12 @@ member(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     ),
     fails(PROTOCOL),
+)
+
+member(
+    "lengths of a list",
+    answering(with_headers(b"Content-Length: 3, 3", b"abc")),
+    answers(body=b"abc"),
 )
 
 # --- encodings
