@@ -48,8 +48,6 @@ class Disk:
     rng: random.Random
     true_seconds: Callable[[], float]
     is_dead: bool = False
-    rewrite: tuple[str, str] | None = None
-    """A part of the product's statements, and what stands in its place."""
     before_begin: Callable[[], None] = field(default=lambda: None)
     """Called where a thread of the process may be held up."""
 
@@ -106,8 +104,6 @@ class _Cursor(sqlite3.Cursor):
         if disk is not None:
             disk.check_alive()
             self._meet_fate(disk, statement)
-            if disk.rewrite is not None:
-                statement = statement.replace(*disk.rewrite)
         return super().execute(statement, *parameters)
 
     def _meet_fate(self, disk: Disk, statement: str) -> None:

@@ -145,7 +145,6 @@ class _World:
         self._rng = random.Random(scenario.seed)
         self._database_path = folder / "argos.db"
         self._database_path.write_bytes(_schema())
-        self._rewrite = None if bug is None else bug.rewrite
         if bug is not None:
             add_triggers(self._database_path, bug.trigger)
         self._sites = self._make_sites()
@@ -186,7 +185,6 @@ class _World:
             self._faults,
             random.Random(self._scenario.seed * 41 + number),
             self._loop.time,
-            rewrite=self._rewrite,
         )
         return Server(f"server-{number}", self._common, disk)
 

@@ -1,0 +1,38 @@
+"""A checker that finds nothing proves nothing: it must find bugs that are there."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulator.bugs import BUGS
+from tests.simulator.checker import violations
+from tests.simulator.scenario import storm
+from tests.simulator.world import simulate
+
+SEEDS = range(4)
+"""In one of so many storms each bug must show."""
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A storm is noisy, and a bug in it is worse."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_the_checker_finds(bug, monkeypatch):
+    # Mutants, not stand-ins: nothing else may replace what is the product's own.
+    if bug.replace is not None:
+        monkeypatch.setattr(*bug.replace)
+
+    found: list[str] = []
+    for seed in SEEDS:
+        found += violations(simulate(storm(seed), bug=bug))
+        if any(text.startswith(bug.breaks) for text in found):
+            return
+    pytest.fail(f"not found: {bug.name}; but {found[:5]}")
