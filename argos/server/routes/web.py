@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from argos.server.routes import pages, security
-from argos.server.routes.api import app as app_api, notices, silences
+from argos.server.routes.api import app as app_api, notices, silences, statistics
 from argos.server.routes.pages.errors import add_page_error_handlers
 
 
@@ -11,6 +11,7 @@ def add_web(app: FastAPI) -> None:
     """Add routes, headers and answers to errors."""
     app.include_router(pages.router)
     app.include_router(app_api.router)
+    app.include_router(statistics.router)
     app.include_router(notices.router)
     app.include_router(silences.router)
     add_page_error_handlers(app)

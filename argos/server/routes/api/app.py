@@ -32,7 +32,6 @@ from argos.server.routes.access import (
     Viewer,
     visitor_of,
 )
-from argos.server.routes.api import statistics
 from argos.server.routes.dependencies import (
     App,
     AppConfig,
@@ -45,7 +44,6 @@ from argos.server.services import recheck
 from argos.server.services.login import Credentials
 
 router = APIRouter(prefix="/api/app", tags=["app"])
-router.include_router(statistics.router)
 
 NOT_CHECKED_YET = "Waiting to be checked"
 

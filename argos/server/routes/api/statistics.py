@@ -14,7 +14,7 @@ from argos.server.routes.access import Viewer
 from argos.server.routes.dependencies import Now, ReadSession
 from argos.server.routes.pages.visit import RowId
 
-router = APIRouter()
+router = APIRouter(prefix="/api/app", tags=["app"])
 
 
 class ResultCounts(BaseModel):
