@@ -13,6 +13,7 @@ from argos.commands.lazy import RootGroup
         "channel": "argos.commands.channel:channel",
         "check": "argos.commands.check:check",
         "config": "argos.commands.config:config",
+        "incident": "argos.commands.incident:incident",
         "notice": "argos.commands.notice:notice",
         "silence": "argos.commands.silence:silence",
         "server": "argos.commands.server:server",

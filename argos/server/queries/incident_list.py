@@ -58,6 +58,12 @@ class IncidentRow:
     severity: Severity
     opened_at: datetime
     closed_at: datetime | None
+    parent_id: int | None = None
+    """The incident that speaks for it."""
+    cause: str | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +308,14 @@ def list_related(
     return [IncidentRow(*row) for row in fetch(session, statement)]
 
 
+def list_children(
+    session: Session, *, parent_id: int, limit: int = 500
+) -> Sequence[IncidentRow]:
+    """The incidents that an incident speaks for."""
+    statement = _incident_rows().where(Incident.parent_id == parent_id).limit(limit)
+    return [IncidentRow(*row) for row in fetch(session, statement)]
+
+
 def get_incident(session: Session, *, incident_id: int) -> IncidentRow | None:
     """The incident of this id."""
     row = session.execute(_incident_rows().where(Incident.id == incident_id)).first()
@@ -361,6 +375,11 @@ def _incident_rows() -> Select[*tuple[Any, ...]]:
             Incident.severity,
             Incident.opened_at,
             Incident.closed_at,
+            Incident.parent_id,
+            Incident.cause,
+            Incident.acknowledged_by,
+            Incident.acknowledged_at,
+            Incident.acknowledged_until,
         )
         .join(Task, Task.id == Incident.task_id)
         .outerjoin(Website, Website.id == Task.website_id)

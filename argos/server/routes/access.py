@@ -107,6 +107,11 @@ class Viewing:
     sees_all: bool = True
     """False: only the dashboard's counters, neither names nor incidents."""
 
+    @property
+    def name(self) -> str:
+        """What they are called; where nobody needs to log in, that is not known."""
+        return "somebody" if self.login is None else self.login.username
+
 
 def get_login_service(app: App) -> LoginService:
     """The service that opens, finds and ends sessions."""

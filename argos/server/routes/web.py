@@ -3,7 +3,13 @@
 from fastapi import FastAPI
 
 from argos.server.routes import pages, security
-from argos.server.routes.api import app as app_api, notices, silences, statistics
+from argos.server.routes.api import (
+    app as app_api,
+    incidents,
+    notices,
+    silences,
+    statistics,
+)
 from argos.server.routes.pages.errors import add_page_error_handlers
 
 
@@ -14,5 +20,6 @@ def add_web(app: FastAPI) -> None:
     app.include_router(statistics.router)
     app.include_router(notices.router)
     app.include_router(silences.router)
+    app.include_router(incidents.router)
     add_page_error_handlers(app)
     app.add_middleware(security.SecurityHeaders)

@@ -2,6 +2,7 @@
 
 from jinja2 import Environment, PackageLoader
 
+from argos.core.cause import Cause
 from argos.core.incident import EventKind, Reason
 
 SILENT = {
@@ -23,4 +24,5 @@ def test_every_event_and_its_reason_have_words():
     words = vars(templates.get_template("_reasons.html").module)
 
     assert set(words["verbs"]) == {kind.value for kind in EventKind}
+    assert set(words["causes"]) == {cause.value for cause in Cause}
     assert set(words["why"]) == {reason.value for reason in set(Reason) - SILENT}

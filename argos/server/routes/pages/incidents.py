@@ -1,20 +1,22 @@
 """Incidents: the list, and the story of one."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import Response
+from fastapi import APIRouter, Form, HTTPException, Query
+from fastapi.responses import RedirectResponse, Response
 
 from argos.server.columns import from_epoch_us, to_epoch_us
-from argos.server.queries import incident_list
+from argos.server.queries import incident_list, knowing
 from argos.server.queries.incident_list import IncidentRow, IncidentSearch
 from argos.server.routes import wording
-from argos.server.routes.access import Viewer
+from argos.server.routes.access import Admin, OwnForm, Viewer
 from argos.server.routes.dependencies import App
 from argos.server.routes.pages.rows import TOGETHER, group_incidents
 from argos.server.routes.pages.visit import RowId, Visit
 from argos.server.routes.templating import render
+from argos.server.services import acknowledgement
+from argos.server.services.acknowledgement import MAX_COMMENT_LENGTH, Word
 
 router = APIRouter()
 
@@ -61,7 +63,7 @@ def show_incident(viewer: Viewer, visit: Visit, incident_id: RowId) -> Response:
     session = visit.session
     incident = incident_list.get_incident(session, incident_id=incident_id)
     if incident is None:
-        raise HTTPException(404, "Argos has no incident of this number.")
+        raise _unknown()
     events = incident_list.list_events(session, incident_id=incident_id)
     return render(
         visit.request,
@@ -69,11 +71,62 @@ def show_incident(viewer: Viewer, visit: Visit, incident_id: RowId) -> Response:
         login=viewer.login,
         incident=incident,
         related=incident_list.list_related(session, incident, within=TOGETHER),
+        children=incident_list.list_children(session, parent_id=incident_id),
+        comments=knowing.list_comments(session, incident_id=incident_id),
         events=[
             (event, wording.summary(event.facts, incident.check, event.severity))
             for event in events
         ],
     )
+
+
+@router.post("/incident/{incident_id}/acknowledge", name="acknowledge")
+def acknowledge(  # a form's fields
+    admin: Admin,
+    _form: OwnForm,
+    visit: Visit,
+    app: App,
+    incident_id: RowId,
+    hours: Annotated[float, Form(ge=0, le=8_760)] = 0,
+    comment: Annotated[str, Form(max_length=MAX_COMMENT_LENGTH)] = "",
+) -> Response:
+    """Take care of an incident; 0 hours: until it ends."""
+    count = acknowledgement.acknowledge(
+        app.database,
+        app.clock,
+        incident_id=incident_id,
+        word=Word(admin.name, comment),
+        lasting=timedelta(hours=hours) if hours else None,
+    )
+    if count is None:
+        raise _unknown()
+    return _back(visit, incident_id)
+
+
+@router.post("/incident/{incident_id}/comment", name="comment_incident")
+def comment_incident(  # a form's fields
+    admin: Admin,
+    _form: OwnForm,
+    visit: Visit,
+    app: App,
+    incident_id: RowId,
+    text: Annotated[str, Form(min_length=1, max_length=MAX_COMMENT_LENGTH)],
+) -> Response:
+    """Write on an incident."""
+    word = Word(admin.name, text)
+    if not acknowledgement.comment(
+        app.database, app.clock, incident_id=incident_id, word=word
+    ):
+        raise _unknown()
+    return _back(visit, incident_id)
+
+
+def _back(visit: Visit, incident_id: int) -> Response:
+    return RedirectResponse(visit.link("incident", incident_id=incident_id), 303)
+
+
+def _unknown() -> HTTPException:
+    return HTTPException(404, "Argos has no incident of this number.")
 
 
 def _format_place(incident: IncidentRow) -> str:

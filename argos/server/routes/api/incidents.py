@@ -1,0 +1,156 @@
+"""Incidents for people's own programs: the list, and who takes care of which."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, Field
+
+from argos.server.queries import incident_list, knowing
+from argos.server.queries.incident_list import IncidentRow, IncidentSearch
+from argos.server.routes.access import Admin, OwnSite, Viewer
+from argos.server.routes.dependencies import App, ReadSession
+from argos.server.routes.pages.visit import RowId
+from argos.server.services import acknowledgement
+from argos.server.services.acknowledgement import Word
+
+router = APIRouter(prefix="/api/app", tags=["incidents"])
+
+MAX_PAGE_SIZE = 500
+NO_INCIDENT = "Argos has no incident of this number."
+STATES = {"open": True, "closed": False, "all": None}
+
+
+class IncidentAnswer(BaseModel):
+    """An incident, and the one that speaks for it."""
+
+    id: int
+    task: int
+    website: str
+    check: str
+    ip_version: str
+    severity: str
+    opened_at: datetime
+    closed_at: datetime | None
+    parent: int | None
+    cause: str | None
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    acknowledged_until: datetime | None
+
+
+class CommentAnswer(BaseModel):
+    """What somebody wrote."""
+
+    at: datetime
+    author: str
+    text: str
+
+
+class StoryAnswer(IncidentAnswer):
+    """An incident with all that belongs to it."""
+
+    children: list[IncidentAnswer]
+    """Those that it speaks for, the newest first."""
+    comments: list[CommentAnswer]
+
+
+class Acknowledging(BaseModel):
+    """Taking care of an incident."""
+
+    minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
+    """For so long; absent: until it ends."""
+    comment: Annotated[str, Field(max_length=4_000)] = ""
+
+
+class Commenting(BaseModel):
+    """Writing on an incident."""
+
+    text: Annotated[str, Field(min_length=1, max_length=4_000)]
+
+
+class CountAnswer(BaseModel):
+    """How many open incidents somebody takes care of now."""
+
+    count: int
+
+
+@router.get("/incidents")
+def list_incidents(
+    _viewer: Viewer,
+    session: ReadSession,
+    state: Literal["open", "closed", "all"] = "open",
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 50,
+) -> list[IncidentAnswer]:
+    """Incidents, newest first."""
+    search = IncidentSearch(is_open=STATES[state], limit=limit)
+    found = incident_list.list_incidents(session, search)
+    return [_answer(row) for row in found[:limit]]
+
+
+@router.get("/incidents/{incident_id}")
+def read_incident(
+    _viewer: Viewer, session: ReadSession, incident_id: RowId
+) -> StoryAnswer:
+    """One incident, those that it speaks for, and what people wrote."""
+    row = incident_list.get_incident(session, incident_id=incident_id)
+    if row is None:
+        raise HTTPException(404, NO_INCIDENT)
+    children = incident_list.list_children(session, parent_id=incident_id)
+    comments = knowing.list_comments(session, incident_id=incident_id)
+    return StoryAnswer(
+        **_answer(row).model_dump(),
+        children=[_answer(child) for child in children],
+        comments=[CommentAnswer(**each._asdict()) for each in comments],
+    )
+
+
+@router.post("/incidents/{incident_id}/acknowledge")
+def acknowledge_incident(
+    admin: Admin, _site: OwnSite, app: App, incident_id: RowId, wish: Acknowledging
+) -> CountAnswer:
+    """Take care of an incident, and of all that it belongs together with."""
+    count = acknowledgement.acknowledge(
+        app.database,
+        app.clock,
+        incident_id=incident_id,
+        word=Word(admin.name, wish.comment),
+        lasting=None if wish.minutes is None else timedelta(minutes=wish.minutes),
+    )
+    if count is None:
+        raise HTTPException(404, NO_INCIDENT)
+    if not count:
+        raise HTTPException(409, "The incident is over.")
+    return CountAnswer(count=count)
+
+
+@router.post("/incidents/{incident_id}/comments", status_code=201)
+def comment_incident(
+    admin: Admin, _site: OwnSite, app: App, incident_id: RowId, wish: Commenting
+) -> CommentAnswer:
+    """Write on an incident."""
+    word = Word(admin.name, wish.text)
+    if not acknowledgement.comment(
+        app.database, app.clock, incident_id=incident_id, word=word
+    ):
+        raise HTTPException(404, NO_INCIDENT)
+    author, text = word.shown
+    return CommentAnswer(at=app.clock.utcnow(), author=author, text=text)
+
+
+def _answer(row: IncidentRow) -> IncidentAnswer:
+    return IncidentAnswer(
+        id=row.id,
+        task=row.task_id,
+        website=row.host,
+        check=row.check,
+        ip_version=row.ip_version,
+        severity=row.severity,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        parent=row.parent_id,
+        cause=row.cause,
+        acknowledged_by=row.acknowledged_by,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_until=row.acknowledged_until,
+    )

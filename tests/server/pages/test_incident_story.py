@@ -1,0 +1,121 @@
+"""Whom an incident speaks for, who takes care of it, and what people wrote."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from argos.core.cause import Cause
+from argos.server.models import Incident, IncidentComment
+
+
+@pytest.fixture
+def gathered(seeded) -> list[int]:
+    """Two open incidents of the demonstration, the second under the first."""
+    with seeded.transaction() as session:
+        ids = list(
+            session.scalars(
+                select(Incident.id)
+                .where(Incident.closed_at.is_(None))
+                .order_by(Incident.id)
+                .limit(2)
+            )
+        )
+        session.execute(
+            update(Incident)
+            .where(Incident.id == ids[1])
+            .values(parent_id=ids[0], cause=Cause.ADDRESS)
+        )
+    return ids
+
+
+def test_parent_and_child_name_each_other(admin, gathered):
+    parent = admin.get(f"/incident/{gathered[0]}").text
+    child = admin.get(f"/incident/{gathered[1]}").text
+
+    assert "It speaks for 1 incident" in parent
+    assert f"/incident/{gathered[1]}" in parent
+    assert "speaks for it: the same address, and the same kind of failure" in child
+
+
+def acknowledged(database, ids):
+    with database.reading() as session:
+        rows = session.scalars(select(Incident).where(Incident.id.in_(ids)))
+        return [(row.acknowledged_by, row.acknowledged_until) for row in rows]
+
+
+def test_taking_care_covers_what_belongs_together(admin, csrf, seeded, gathered, now):
+    answer = admin.post(
+        f"/incident/{gathered[1]}/acknowledge",
+        data={"csrf": csrf, "hours": "2", "comment": "On <it>\u202e"},
+    )
+
+    assert answer.status_code == 303
+    until = now + timedelta(hours=2)
+    assert acknowledged(seeded, gathered) == [("admin", until)] * 2
+    page = admin.get(f"/incident/{gathered[0]}").text
+    assert "admin takes care of it" in page
+    assert "On &lt;it&gt;" in page
+    assert "\u202e" not in page
+
+
+def test_comments_are_kept(admin, csrf, seeded, gathered):
+    admin.post(f"/incident/{gathered[0]}/comment", data={"csrf": csrf, "text": "A\nB"})
+
+    with seeded.reading() as session:
+        comment = session.scalars(select(IncidentComment)).one()
+    assert (comment.author, comment.text) == ("admin", "A\nB")
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "comment"])
+def test_forged_forms_are_refused(admin, seeded, gathered, action):
+    answer = admin.post(
+        f"/incident/{gathered[0]}/{action}", data={"csrf": "wrong", "text": "x"}
+    )
+
+    assert answer.status_code == 403
+    assert acknowledged(seeded, gathered) == [(None, None)] * 2
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "comment"])
+def test_unknown_incident_is_not_found(admin, csrf, action):
+    answer = admin.post(f"/incident/999999/{action}", data={"csrf": csrf, "text": "x"})
+
+    assert answer.status_code == 404
+
+
+def test_programs_read_and_acknowledge_incidents(admin, seeded, gathered):
+    listed = admin.get("/api/app/incidents").json()
+    count = admin.post(
+        f"/api/app/incidents/{gathered[0]}/acknowledge", json={"comment": "Mine"}
+    )
+    story = admin.get(f"/api/app/incidents/{gathered[0]}").json()
+
+    assert {row["id"] for row in listed} >= set(gathered)
+    assert count.json() == {"count": 2}
+    assert story["acknowledged_by"] == "admin"
+    assert story["children"][0]["cause"] == "address"
+    assert story["comments"][0]["text"] == "Mine"
+
+
+def test_programs_comment_and_hear_what_is_wrong(admin, seeded, gathered):
+    path = f"/api/app/incidents/{gathered[0]}"
+    with seeded.transaction() as session:
+        session.execute(update(Incident).values(closed_at=Incident.opened_at))
+
+    assert admin.post(f"{path}/comments", json={"text": "Over"}).status_code == 201
+    assert admin.post(f"{path}/comments", json={"text": ""}).status_code == 422
+    assert admin.post(f"{path}/acknowledge", json={}).status_code == 409
+    assert (
+        admin.post("/api/app/incidents/9999999/acknowledge", json={}).status_code == 404
+    )
+    assert admin.get("/api/app/incidents/9999999").status_code == 404
+
+
+def test_strangers_see_and_change_nothing(stranger, seeded, gathered):
+    path = f"/api/app/incidents/{gathered[0]}"
+
+    answers = [stranger.get(path), stranger.post(f"{path}/acknowledge", json={})]
+
+    assert all(answer.status_code in {303, 401} for answer in answers)
+    assert acknowledged(seeded, gathered) == [(None, None)] * 2
