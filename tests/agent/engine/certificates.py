@@ -9,11 +9,14 @@ from pathlib import Path
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 DAY = timedelta(days=1)
+
+_RSA_WITH, _SHA1, _SHA256 = bytes.fromhex("2a864886f70d0101"), b"\x05", b"\x0b"
+"""The signatures' object identifiers, encoded; they are equally long."""
 
 
 class CertificateShop:
@@ -73,6 +76,31 @@ class CertificateShop:
         root_key, root = self._keys()
         keys = (key.public_key(), root_key)
         return _pem(key, self._build(_name(subject), root.subject, keys, **more))
+
+    def sign_with_sha1(self) -> bytes:
+        """A leaf whose signature is of a kind that the library no longer makes."""
+        key, leaf_key = rsa.generate_private_key(65537, 2048), _key()
+        issuer = _name("Old authority")
+        root_key, root = self._keys()
+        intermediate = self._build(
+            issuer, root.subject, (key.public_key(), root_key), is_authority=True
+        )
+        leaf = self._build(_name("leaf"), issuer, (leaf_key.public_key(), key))
+        draft = leaf.public_bytes(serialization.Encoding.DER)
+        draft = draft.replace(_RSA_WITH + _SHA256, _RSA_WITH + _SHA1)
+        signed_part = x509.load_der_x509_certificate(draft).tbs_certificate_bytes
+        signature = key.sign(signed_part, padding.PKCS1v15(), hashes.SHA1())
+        old = x509.load_der_x509_certificate(draft[: -len(signature)] + signature)
+        return _pem(leaf_key, old, intermediate)
+
+    def issue_with_long_chain(self) -> bytes:
+        """A good leaf, and behind it 300 certificates that nobody needs."""
+        root_key, root = self._keys()
+        key = _key()
+        idle = self._build(
+            _name("idle"), root.subject, (key.public_key(), root_key), is_authority=True
+        )
+        return self.issue() + 300 * idle.public_bytes(serialization.Encoding.PEM)
 
     def self_sign(self) -> bytes:
         key, name = _key(), _name("all by itself")
@@ -183,6 +211,17 @@ _RECIPES: dict[str, Callable[[CertificateShop], bytes]] = {
     "empty subject": lambda shop: shop.sign(subject=""),
     "subject with markup": lambda shop: shop.sign(
         subject="<script>alert(1)</script>\x1b[31m\u202e"
+    ),
+    "SHA-1": lambda shop: shop.sign_with_sha1(),
+    "long chain": lambda shop: shop.issue_with_long_chain(),
+    "NUL in the name": lambda shop: shop.sign(names=("localhost\0.evil.example",)),
+    "wildcard for a top-level name": lambda shop: shop.sign(names=("*.localhost",)),
+    "wildcard within a label": lambda shop: shop.sign(names=("local*",)),
+    "begins at the end of time": lambda shop: shop.sign(
+        dates=(
+            datetime(9999, 1, 1, tzinfo=UTC),
+            datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        )
     ),
     "name with a comma": lambda shop: shop.sign(
         names=(*NAMES, "a.example, DNS:evil.example")

@@ -17,7 +17,7 @@ from argos.agent.engine.curl_engine import CurlEngine
 from argos.core.probe import FailureKind, Probe, ProbeFailure, ProbeResponse
 from argos.errors import EngineError
 from tests.agent.engine.servers import OK, answering, read_request, wait_for_end
-from tests.agent.engine.zoo import silent
+from tests.agent.engine.zoo.behaviours import silent
 from tests.tree import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

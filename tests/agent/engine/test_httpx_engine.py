@@ -13,7 +13,7 @@ from argos.agent.engine.httpx_engine import HttpxEngine
 from argos.agent.engine.interface import EngineSettings
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, ProbeResponse
 from argos.errors import EngineError
-from tests.agent.engine.zoo import silent
+from tests.agent.engine.zoo.behaviours import silent
 
 MakeEngine = Callable[..., Awaitable[HttpxEngine]]
 

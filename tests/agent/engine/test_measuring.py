@@ -12,7 +12,7 @@ import pytest
 from argos.core.probe import Probe, ProbeFailure, ProbeResponse, Timings
 from tests.agent.engine.outcomes import known
 from tests.agent.engine.servers import OK, answering, read_request, server_thread
-from tests.agent.engine.zoo import repeating, silent
+from tests.agent.engine.zoo.behaviours import repeating, silent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -20,7 +20,7 @@ from tests.agent.engine.name_server import (
 )
 from tests.agent.engine.outcomes import known
 from tests.agent.engine.servers import OK, answering
-from tests.agent.engine.zoo import silent
+from tests.agent.engine.zoo.behaviours import silent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,12 +1,15 @@
 """Each hostile server has its outcome, and healthy websites beside it keep theirs."""
 
 import asyncio
+import ssl
+from urllib.parse import urlsplit
 
 import pytest
 
 from argos.agent.engine.interface import ProbeEngine
 from argos.core.probe import Probe, ProbeResponse
 from tests.agent.engine.certificates import CertificateShop
+from tests.agent.engine.name_server import NameServer
 from tests.agent.engine.servers import ServerThread
 from tests.agent.engine.zoo import CAP, MEMBERS, Member
 
@@ -14,28 +17,37 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="session")
-def ports(servers: ServerThread, shop: CertificateShop) -> dict[str, int]:
+def ports(
+    servers: ServerThread, shop: CertificateShop, name_server: NameServer
+) -> dict[str, int]:
     """The port of each member."""
+    for member in MEMBERS.values():
+        if member.zone is not None:
+            name_server.zones[str(urlsplit(member.url).hostname)] = member.zone
     return {
-        name: servers.serve(
-            member.behave,
-            tls=shop.context(member.certificate) if member.certificate else None,
-        )
+        name: servers.serve(member.behave, host=member.host, tls=_context(shop, member))
         for name, member in MEMBERS.items()
     }
 
 
+def _context(shop: CertificateShop, member: Member) -> ssl.SSLContext | None:
+    if member.certificate is None:
+        return None
+    context = shop.context(member.certificate)
+    if member.tune is not None:
+        member.tune(context)
+    return context
+
+
 def probe_of(member: Member, port: int) -> Probe:
-    url = f"{member.scheme}://localhost:{port}/"
-    return Probe(url, max_body_bytes=CAP, **member.probe)
+    return Probe(member.url_at(port), max_body_bytes=CAP, **member.probe)
 
 
-@pytest.mark.parametrize("name", MEMBERS)
-async def test_member_has_its_outcome_and_healthy_websites_keep_theirs(
-    name, engine: ProbeEngine, ports, healthy_ports
-):
-    member = MEMBERS[name]
-    probe = probe_of(member, ports[name])
+async def judge(
+    member: Member, engine: ProbeEngine, port: int, healthy_ports: dict[str, int]
+) -> None:
+    """Probe a member beside healthy websites; each must have its own outcome."""
+    probe = probe_of(member, port)
     healthy = [
         Probe(f"{scheme}://localhost:{port}/") for scheme, port in healthy_ports.items()
     ]
@@ -50,6 +62,21 @@ async def test_member_has_its_outcome_and_healthy_websites_keep_theirs(
     for other in others:
         assert isinstance(other, ProbeResponse)
         assert other.body == b"ok"
+
+
+@pytest.mark.parametrize("name", [n for n, m in MEMBERS.items() if m.zone is None])
+async def test_member_has_its_outcome_and_healthy_websites_keep_theirs(
+    name, engine: ProbeEngine, ports, healthy_ports
+):
+    await judge(MEMBERS[name], engine, ports[name], healthy_ports)
+
+
+# The other engine asks the system's name servers, and cannot be told of ours.
+@pytest.mark.parametrize("name", [n for n, m in MEMBERS.items() if m.zone is not None])
+async def test_name_has_its_outcome_and_healthy_websites_keep_theirs(
+    name, curl_engine, ports, healthy_ports
+):
+    await judge(MEMBERS[name], curl_engine, ports[name], healthy_ports)
 
 
 async def test_whole_zoo_at_once_does_not_falsify_healthy_websites(
