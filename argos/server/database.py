@@ -19,6 +19,7 @@ from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     InterfaceError,
+    InternalError,
     OperationalError,
     TimeoutError as PoolTimeout,
 )
@@ -55,6 +56,9 @@ _BULK_CACHE = -131_072
 _STEPS_BETWEEN_LOOKS = 100_000
 """Of SQLite's machine, a few milliseconds: a look at the clock must cost nothing."""
 _QUERY_CANCELED = "57014"
+_MAY_PASS = frozenset({"25006", "25P03", "25P04"})
+"""What psycopg takes for mistakes: a primary that became a standby, and transactions
+that PostgreSQL ended because this process was stopped in their midst."""
 _IDLE_MS = 60_000
 _BEGIN = "argos_begin"
 
@@ -227,6 +231,12 @@ class Database:
             raise DatabaseUnreachable(
                 f"The database {self} does not answer: {_first_line(err)}"
             ) from err
+        except InternalError as err:
+            if _sql_state(err) not in _MAY_PASS:
+                raise
+            raise DatabaseUnreachable(
+                f"The database {self} does not take it: {_first_line(err)}"
+            ) from err
         except PoolTimeout as err:
             raise DatabaseUnreachable(
                 f"All connections to the database {self} are in use."
@@ -285,8 +295,12 @@ def _sqlite_code(err: DBAPIError) -> int | None:
     return getattr(err.orig, "sqlite_errorcode", None)
 
 
+def _sql_state(err: DBAPIError) -> str | None:
+    return getattr(err.orig, "sqlstate", None)
+
+
 def _is_cancelled(err: DBAPIError) -> bool:
-    return getattr(err.orig, "sqlstate", None) == _QUERY_CANCELED
+    return _sql_state(err) == _QUERY_CANCELED
 
 
 def _first_line(err: DBAPIError) -> str:
