@@ -19,6 +19,7 @@ EXAMPLES = {
     "task_id": "1",
     "result_id": "1",
     "incident_id": "1",
+    "silence_id": "1",
     "name": "style.css",
     "group_id": "1",
 }

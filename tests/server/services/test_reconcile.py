@@ -236,6 +236,8 @@ def test_the_cache_has_the_names_of_0_10_3(load):
         "general_ipv6": "True",
         "general_timeout": "30.0",
         "general_options": "",
+        "general_confirm": "True",
+        "general_recoveries_before_notification": "0",
     }
 
 
