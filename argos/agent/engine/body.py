@@ -55,38 +55,45 @@ def decode_body(raw: bytes, encodings: list[str], limit: int) -> tuple[bytes, bo
     is_cut = False
     for encoding in reversed(encodings):
         # One byte more than the limit tells a body that just fits from a cut one.
-        raw = _decode_one(raw, encoding, limit + 1)
-        is_cut = is_cut or len(raw) > limit
+        raw, lacks_members = _decode_one(raw, encoding, limit + 1)
+        is_cut = is_cut or lacks_members or len(raw) > limit
     is_cut = is_cut or len(raw) > limit
     return raw[:limit], is_cut
 
 
-def _decode_one(raw: bytes, encoding: str, limit: int) -> bytes:
+def _decode_one(raw: bytes, encoding: str, limit: int) -> tuple[bytes, bool]:
+    """What one encoding held, and whether members of it were left out."""
     try:
         if encoding != "deflate":
             return _gunzip(raw, limit)
         # "deflate" means zlib's format; some servers send the bare stream instead.
         try:
-            return zlib.decompressobj(_ZLIB).decompress(raw, limit)
+            return zlib.decompressobj(_ZLIB).decompress(raw, limit), False
         except zlib.error:
-            return zlib.decompressobj(_RAW).decompress(raw, limit)
+            return zlib.decompressobj(_RAW).decompress(raw, limit), False
     except zlib.error as err:
         raise BodyError(
             f'The body is not encoded with "{encoding}", as its headers say.'
         ) from err
 
 
-def _gunzip(raw: bytes, limit: int) -> bytes:
-    """The members of a gzip file, one after the other; what follows them is ignored."""
+def _gunzip(raw: bytes, limit: int) -> tuple[bytes, bool]:
+    """The members of a gzip file, one after the other; what follows them is ignored.
+
+    True beside them: there are more of them than anybody sends, and the last are missing.
+    """
     decoder = zlib.decompressobj(_GZIP)
     decoded = decoder.decompress(raw, limit)
     for _ in range(_MAX_MEMBERS):
-        rest = decoder.unused_data
-        if not rest.startswith(b"\x1f\x8b") or len(decoded) >= limit:
-            break
-        decoder = zlib.decompressobj(_GZIP)
+        if not _has_next(decoder) or len(decoded) >= limit:
+            return decoded, False
+        rest, decoder = decoder.unused_data, zlib.decompressobj(_GZIP)
         try:
             decoded += decoder.decompress(rest, limit - len(decoded))
         except zlib.error:
-            break
-    return decoded
+            return decoded, False
+    return decoded, _has_next(decoder)
+
+
+def _has_next(decoder: "zlib._Decompress") -> bool:
+    return decoder.unused_data.startswith(b"\x1f\x8b")

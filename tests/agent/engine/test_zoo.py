@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from argos.agent.engine.interface import ProbeEngine
-from argos.core.probe import Probe, ProbeResponse
+from argos.core.probe import FailureKind, Outcome, Probe, ProbeResponse
 from tests.agent.engine.certificates import CertificateShop
 from tests.agent.engine.name_server import NameServer
 from tests.agent.engine.servers import ServerThread
@@ -79,6 +79,19 @@ async def test_name_has_its_outcome_and_healthy_websites_keep_theirs(
     await judge(MEMBERS[name], curl_engine, ports[name], healthy_ports)
 
 
+def shown(outcome: Outcome) -> tuple[object, ...]:
+    """What a website showed, without what differs from probe to probe."""
+    assert isinstance(outcome, ProbeResponse), outcome
+    return (
+        outcome.status_code,
+        outcome.headers,
+        outcome.body,
+        outcome.body_is_cut,
+        outcome.certificate,
+        outcome.http_version,
+    )
+
+
 async def test_whole_zoo_at_once_does_not_falsify_healthy_websites(
     curl_engine, ports, healthy_ports
 ):
@@ -88,13 +101,17 @@ async def test_whole_zoo_at_once_does_not_falsify_healthy_websites(
         for scheme, port in healthy_ports.items()
         for _ in range(25)
     ]
+    alone = [shown(await curl_engine.probe(probe)) for probe in healthy]
 
     outcomes = await asyncio.gather(*map(curl_engine.probe, hostile + healthy))
 
     assert curl_engine.restarts == 0
-    for outcome in outcomes[len(hostile) :]:
-        assert isinstance(outcome, ProbeResponse)
+    beside = outcomes[len(hostile) :]
+    assert [shown(outcome) for outcome in beside] == alone
+    for outcome in beside:
         assert outcome.timings.total_us is not None
         # What is beyond the loop's own stalls is blamed on the website.
         own = outcome.timings.total_us - outcome.timings.timing_error_us
         assert own < 1_000_000
+    for outcome in outcomes[: len(hostile)]:
+        assert getattr(outcome, "kind", None) is not FailureKind.INTERNAL, outcome

@@ -249,3 +249,8 @@ member(
     answering(with_headers(b"Content-Length: 3, 3", b"abc")),
     answers(body=b"abc"),
 )
+member(
+    "2 GB behind a small length",
+    repeating(with_headers(b"Content-Length: 3", b"abc"), b"x" * 2**18, 2**13),
+    answers(body=b"abc"),
+)

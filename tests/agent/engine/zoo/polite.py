@@ -47,3 +47,18 @@ member(
     ),
     answers(407),
 )
+member(
+    "block of robots",
+    answering(
+        b"HTTP/1.1 403 Forbidden\r\nServer: cloudshield\r\nContent-Length: 20\r\n\r\n"
+        b"<h1>Are you human?</"
+    ),
+    answers(403, body=b"<h1>Are you human?</"),
+)
+member(
+    "503 with a Retry-After of no sense",
+    answering(
+        b"HTTP/1.1 503 No\r\nRetry-After: never, or -1\r\nContent-Length: 0\r\n\r\n"
+    ),
+    answers(503, header=("retry-after", "never, or -1")),
+)

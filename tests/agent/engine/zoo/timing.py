@@ -72,3 +72,9 @@ member(
     sending(with_headers(b"Content-Length: 3"), b"a", b"b", b"c", pause=0.1),
     answers(body=b"abc"),
 )
+member(
+    "body slower than the deadline",
+    sending(with_headers(b"Content-Length: 3"), b"a", b"b", b"c", pause=0.3),
+    fails(TIMEOUT, "The answer did not end within 0.5 s."),
+    probe={"timeout": SHORT},
+)
