@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import struct
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 A, AAAA = 1, 28
@@ -26,6 +27,8 @@ class Zone:
     code: int = NO_ERROR
     ttl: int = 60
     is_silent: bool = False
+    forge: Callable[[bytes], bytes] | None = None
+    """Makes something else of the answer before it is sent."""
 
 
 class NameServer(asyncio.DatagramProtocol):
@@ -57,6 +60,8 @@ class NameServer(asyncio.DatagramProtocol):
         counts = (1, len(records), len(authority), 0)
         head = struct.pack("!2s5H", data[:2], 0x8180 | zone.code, *counts)
         answer = head + data[12:end] + b"".join(records + authority)
+        if zone.forge is not None:
+            answer = zone.forge(answer)
         assert self._transport is not None
         self._transport.sendto(answer, addr)
 

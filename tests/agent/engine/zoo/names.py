@@ -1,5 +1,7 @@
 """Names and addresses that lead nowhere, or where no probe may go."""
 
+import struct
+
 from tests.agent.engine.name_server import NO_SUCH_NAME, SERVER_FAILURE, Zone
 from tests.agent.engine.servers import OK, answering
 from tests.agent.engine.zoo.member import (
@@ -64,3 +66,58 @@ member(
     zone=Zone(is_silent=True),
     probe={"timeout": SHORT},
 )
+
+
+GOOD = ("127.0.0.1",)
+
+
+def with_another_number(answer: bytes) -> bytes:
+    """As if to somebody else's question: a forger who guesses."""
+    return bytes([answer[0] ^ 0xFF]) + answer[1:]
+
+
+def to_another_question(answer: bytes) -> bytes:
+    return answer.replace(b"\x03zoo", b"\x03fox")
+
+
+def pointing_to_itself(answer: bytes) -> bytes:
+    """The name in the record is a pointer to where that pointer stands."""
+    place = answer.index(b"\xc0\x0c")
+    return answer[:place] + struct.pack("!H", 0xC000 | place) + answer[place + 2 :]
+
+
+def as_an_alias_of_itself(answer: bytes) -> bytes:
+    """The record is a CNAME whose target is the name that was asked for."""
+    place = answer.index(b"\xc0\x0c")
+    return (
+        answer[:place] + b"\xc0\x0c" + struct.pack("!2HIH", 5, 1, 60, 2) + b"\xc0\x0c"
+    )
+
+
+def with_a_length_beyond_its_end(answer: bytes) -> bytes:
+    return answer[:-6] + b"\xff\xff" + answer[-4:]
+
+
+def with_a_thousand_records_promised(answer: bytes) -> bytes:
+    return answer[:6] + struct.pack("!H", 1000) + answer[8:]
+
+
+UNHEARD = fails(TIMEOUT, "was not found within 0.5 s.")
+for name, forge, expects in (
+    ("forged-number", with_another_number, UNHEARD),
+    ("forged-question", to_another_question, UNHEARD),
+    ("noise", lambda _: bytes(range(200)), fails(DNS, "Misformatted")),
+    ("short", lambda answer: answer[:7], fails(DNS, "Misformatted")),
+    ("pointer-to-itself", pointing_to_itself, fails(DNS)),
+    ("alias-of-itself", as_an_alias_of_itself, fails(DNS)),
+    ("length-beyond", with_a_length_beyond_its_end, fails(DNS)),
+    ("thousand-records", with_a_thousand_records_promised, fails(DNS)),
+):
+    member(
+        f"name: {name}",
+        answering(OK),
+        expects,
+        url=f"http://{name}.zoo.example:{{port}}/",
+        zone=Zone(GOOD, forge=forge),
+        probe={"timeout": SHORT},
+    )

@@ -110,6 +110,14 @@ NAMES = {
     "silent name server": ["name: silent"],
     "name of a metadata address": ["name: metadata", "name: beside-metadata"],
     "many dead addresses": ["name: crowd"],
+    "forged answer": ["name: forged-number", "name: forged-question"],
+    "broken answer": [
+        "name: noise",
+        "name: short",
+        "name: length-beyond",
+        "name: thousand-records",
+    ],
+    "answer in a circle": ["name: pointer-to-itself", "name: alias-of-itself"],
 }
 
 HANDSHAKES = {
