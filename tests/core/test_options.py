@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from argos.core.options import (
+    MAX_FOLLOWED,
     NO_OPTIONS,
     ClientCertificate,
     HTTPVersion,
@@ -116,3 +117,10 @@ def test_name_servers_are_addresses(text):
 def test_other_name_servers_are_refused(text):
     with pytest.raises(ValueError, match="must be an address"):
         check_name_server(text)
+
+
+def test_s54_no_probe_follows_more_than_ten_redirects():
+    assert ProbeOptions().follow == 0
+    assert read_options({"follow": MAX_FOLLOWED}).follow == 10
+    with pytest.raises(OptionsError, match="follow"):
+        read_options({"follow": MAX_FOLLOWED + 1})

@@ -38,4 +38,4 @@ def test_i24_i25_i29_whatever_crashes_everybody_hears_of_everything_once(
     for verdict in verdicts:
         assert verdict.faults == [], f"seed {SEED}: {verdict}"
         assert verdict.changes > 20
-        assert verdict.crashes > 5
+        assert verdict.crashes > 2

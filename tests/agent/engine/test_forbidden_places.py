@@ -3,7 +3,6 @@
 import pytest
 
 from argos.agent.engine.address import Policy
-from argos.core.options import MAX_FOLLOWED, OptionsError, ProbeOptions, read_options
 from argos.core.probe import (
     FailureKind,
     IPVersion,
@@ -93,10 +92,3 @@ async def test_s53_ports_of_other_services_are_closed_in_public_mode(
     for engine in await make_engines(policy=Policy(public_only=True)):
         words = await refusal(engine, f"http://8.8.8.8:{port}/")
         assert f"port {port} is not for websites" in words
-
-
-def test_s54_no_probe_follows_more_than_ten_redirects():
-    assert ProbeOptions().follow == 0
-    assert read_options({"follow": MAX_FOLLOWED}).follow == 10
-    with pytest.raises(OptionsError, match="follow"):
-        read_options({"follow": MAX_FOLLOWED + 1})

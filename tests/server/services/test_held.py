@@ -160,11 +160,11 @@ def test_what_waits_in_quiet_hours_comes_in_the_morning(desk):
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    st.lists(st.sampled_from(["o", "c", "u", "silence", "end", "wait"]), max_size=25)
+    st.lists(st.sampled_from(["o", "c", "u", "silence", "end", "wait"]), max_size=15)
 )
 def test_i22_people_hear_of_problem_and_recovery_in_turn(desk, host, steps):
     """Whatever is silent when: in the end they know what holds."""
@@ -209,7 +209,8 @@ def _take(desk: Desk, host: str, step: str) -> None:
 def _knows_of_problem(told: list[str]) -> bool:
     is_told = False
     for kind in told:
-        assert is_told is (kind != "opened" and kind != "flapping"), told
+        # What was kept back as it opened may be told as it worsens.
+        assert kind not in ({"opened", "flapping"} if is_told else {"closed"}), told
         is_told = kind != "closed"
     return is_told
 
