@@ -195,6 +195,8 @@ def drop_tables(*names: str) -> None:
 def rebuild_results() -> None:
     """Give `results` its timings and its key, and on PostgreSQL its days."""
     op.rename_table("results", "results_before")
+    # 0.10.3 has none, and without it each result would be compared with all others.
+    op.execute("CREATE INDEX results_moments ON results_before (task_id, submitted_at)")
     if is_postgresql():
         _create_partitioned_results()
     else:
@@ -243,7 +245,6 @@ def _create_partitioned_results() -> None:
     # Freed first: the sequence and the constraint of 0.10.3 have our names.
     op.execute("ALTER TABLE results_before ALTER id DROP DEFAULT")
     op.execute("DROP SEQUENCE IF EXISTS results_id_seq CASCADE")
-    op.execute("CREATE INDEX ON results_before (task_id, submitted_at)")
     op.execute("CREATE SEQUENCE results_id_seq")
     op.create_table(
         "results",
