@@ -21,7 +21,7 @@ class Bug:
 
 
 def _no_fence(_result: Any, task: Any, schedule: Any, **_: Any) -> bool:
-    return task.archived_at is None and schedule is not None
+    return not task.is_archived and schedule is not None
 
 
 BUGS = [
