@@ -50,6 +50,7 @@ class Disk:
     is_dead: bool = False
     before_begin: Callable[[], None] = field(default=lambda: None)
     """Called where a thread of the process may be held up."""
+    connections: list[sqlite3.Connection] = field(default_factory=list)
 
     def open(self) -> Database:
         """The product's own database object, on this disk."""
@@ -58,8 +59,15 @@ class Disk:
         return database
 
     def close(self, database: Database) -> None:
-        """Close its connections; it will serve another process, compiled as it is."""
+        """Close its connections; it will serve another process, compiled as it is.
+
+        Also those that a dead call still holds, which the garbage collector may find
+        late: with a process go its locks.
+        """
         database.close()
+        for connection in self.connections:
+            sqlite3.Connection.close(connection)
+        self.connections.clear()
         _IDLE.append(database)
 
     def hit(self, chance: float) -> bool:
@@ -148,6 +156,7 @@ def _use_our_connections(
     def connect(*args: Any, **options: Any) -> _Connection:
         connection = _Connection(*args, **options)
         connection.disk = disk
+        disk.connections.append(connection)
         connection.create_function("sim_now", 0, disk.true_seconds)
         return connection
 
