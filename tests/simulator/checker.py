@@ -164,7 +164,7 @@ def i23_only_failures_in_a_row_are_told(history: History) -> Iterable[str]:
     retries = {task.task_id: task.retries for task in history.tasks}
     moves = _moves_by_task(history)
     for event in history.events:
-        if event.kind is not EventKind.OPENED:
+        if event.kind not in _OPENINGS:
             continue
         before = [
             move.severity
@@ -292,8 +292,11 @@ def _events_by_task(history: History) -> dict[int, list[StoredEvent]]:
     return tasks
 
 
+_OPENINGS = {EventKind.OPENED, EventKind.FLAPPING}
+
+
 def _may_follow(kind: EventKind, told: Severity) -> bool:
-    return (kind is EventKind.OPENED) is (told is Severity.OK)
+    return (kind in _OPENINGS) is (told is Severity.OK)
 
 
 def _until(moves: list[Move], event: StoredEvent) -> list[Move]:

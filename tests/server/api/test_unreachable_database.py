@@ -68,7 +68,8 @@ def client(migrated_postgresql_url, tmp_path) -> Iterator[TestClient]:
 def test_calls_get_503_and_then_work_again(client, shutting, postgresql_database):
     with postgresql_database.transaction() as session:
         add_group(session, "a", due_at=utcnow())
-    before = [client.request(*call[:2], content=call[2]) for call in CALLS[1:]]
+    # The last one's answer would be kept for a moment.
+    before = [client.request(*call[:2], content=call[2]) for call in CALLS[1:-1]]
     postgresql_database.close()
 
     shutting(is_shut=True)
