@@ -191,8 +191,8 @@ class Server:
             lead_s = request.ahead_s / 2
             if self._due_in_s() <= lead_s:
                 answer = await self.call(lambda: self._lease(agent, request))
-                self._common.tell_change()
                 if answer.tasks:
+                    self._common.tell_change()
                     return [
                         Task.model_validate(encode_task(task, is_legacy=False))
                         for task in answer.tasks
