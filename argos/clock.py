@@ -25,8 +25,7 @@ class SystemClock:
     def utcnow(self) -> datetime:
         return datetime.now(UTC)
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
 
 system_clock = SystemClock()

@@ -1,8 +1,9 @@
 """The verdict over all addresses, and what is told of the way."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from argos.agent.judging import judge
 from argos.checks import ResponseTime

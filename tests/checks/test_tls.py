@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace as change
 
 from argos.checks import SSLCertificateValid, SSLMinVersion
 from argos.core.probe import (
@@ -77,7 +78,7 @@ def test_an_expired_authority_is_a_failure_even_where_others_let_it_pass():
     link = replace(CERTIFICATE.chain[0], not_after=NOW - DAY)
     certificate = replace(CERTIFICATE, chain=(link,))
 
-    verdict = valid(replace(ANSWER, certificate=certificate))
+    verdict = valid(change(ANSWER, certificate=certificate))
 
     assert verdict.status is Status.FAILURE
 
@@ -153,9 +154,7 @@ def test_versions_are_compared(agreed, wanted, status):
     expected = SSLMinVersion.encode_expected(wanted)
     details = Details(handshake=Handshake(agreed, "A-CIPHER"))
 
-    verdict = SSLMinVersion.evaluate(
-        replace(ANSWER, details=details), expected, now=NOW
-    )
+    verdict = SSLMinVersion.evaluate(change(ANSWER, details=details), expected, now=NOW)
 
     assert verdict.status is status
     assert verdict.facts["retrieved"] == agreed

@@ -6,6 +6,9 @@ encoding leaves the body as it came, as browsers do.
 """
 
 import zlib
+from collections.abc import Iterable
+
+from argos.core.headers import HeaderField
 
 MAX_ENCODINGS = 2
 MAX_RATIO = 100
@@ -27,7 +30,7 @@ class BodyError(ValueError):
     """The body is not what its Content-Encoding says."""
 
 
-def encodings_of(headers: tuple[tuple[str, str], ...]) -> list[str]:
+def encodings_of(headers: Iterable[HeaderField]) -> list[str]:
     """The encodings in the order in which they were applied; "identity" left out."""
     names = [
         part.strip().lower()

@@ -26,7 +26,6 @@ class Driver:
         intake: Intake,
         when_done: WhenDone,
     ) -> None:
-        self._poller = poller
         self._clock = clock
         self._intake = intake
         self._when_done = when_done
@@ -34,7 +33,7 @@ class Driver:
         self._running: dict[pycurl.Curl, Transfer] = {}
         self._timer_at: float | None = None
         self._multi = multi = pycurl.CurlMulti()
-        multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, poller.on_socket)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self.process = multi.socket_action
         """Call with a descriptor that is ready and its mask."""
@@ -122,9 +121,6 @@ class Driver:
         profile = transfer.target.profile
         assert profile is not None
         self._profiles.give_back(profile, curl)
-
-    def _on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
-        self._poller.watch(fd, 0 if what == pycurl.POLL_REMOVE else what)
 
     def _on_timer(self, milliseconds: int) -> None:
         self._timer_at = (

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace as change
+
 from argos.core.probe import Outcome, ProbeFailure
 
 MAX_ADDRESSES = 8
@@ -28,4 +30,4 @@ def join(outcomes: list[Outcome]) -> Outcome:
     """The first failure, else the slowest answer, with all of them in its details."""
     failure = next((each for each in outcomes if isinstance(each, ProbeFailure)), None)
     worst = failure or max(outcomes, key=lambda each: each.timings.total_us or 0)
-    return replace(worst, details=replace(worst.details, by_address=tuple(outcomes)))
+    return change(worst, details=replace(worst.details, by_address=tuple(outcomes)))

@@ -14,16 +14,29 @@ class Gate:
         self._policy = policy
         self._refusals: dict[tuple[str, int], str | None] = {}
 
+    def sift(
+        self, addresses: tuple[str, ...], port: int
+    ) -> tuple[tuple[str, ...], str | None]:
+        """Those that may be probed at this port, and why the first other may not."""
+        refusals = [self.refusal(address, port) for address in addresses]
+        if not any(refusals):
+            return addresses, None
+        allowed = zip(addresses, refusals, strict=True)
+        reason = next(refusal for refusal in refusals if refusal)
+        return tuple([address for address, refusal in allowed if not refusal]), reason
+
     def refusal(self, address: str, port: int) -> str | None:
         """Why this address and port may not be probed; None: they may."""
-        key = (address, port)
-        if key not in self._refusals:
-            if len(self._refusals) >= _MAX_REFUSALS:
-                self._refusals.clear()
-            parsed = read_address(address)
-            assert parsed is not None
-            self._refusals[key] = self._policy.refusal(parsed, port)
-        return self._refusals[key]
+        try:
+            return self._refusals[address, port]
+        except KeyError:
+            pass
+        if len(self._refusals) >= _MAX_REFUSALS:
+            self._refusals.clear()
+        parsed = read_address(address)
+        assert parsed is not None
+        refusal = self._refusals[address, port] = self._policy.refusal(parsed, port)
+        return refusal
 
     def check_name_server(self, server: str | None) -> None:
         """Raise ProbeRefusedError unless this name server may be asked."""

@@ -1,8 +1,10 @@
-"""Collecting the header lines of an answer, with caps, and reading them."""
+"""Collecting the header lines of an answer, with caps."""
 
+import re
 from collections.abc import Sequence
 from io import BytesIO
 
+from argos.core.headers import HeaderFields
 from argos.core.probe import MAX_HEADER_BYTES, MAX_HEADER_COUNT
 
 # The status line and the empty line of one answer count too.
@@ -13,6 +15,7 @@ _TOO_LONG = f"The headers are longer than {MAX_HEADER_BYTES // 1024} KiB."
 _TOO_MANY_ANSWERS = (
     f"Interim (1xx) answers and the answer have more than {MAX_HEADER_COUNT} lines."
 )
+_find_end = re.compile(rb"\n\r?\n").search
 
 
 class HeaderBlock:
@@ -40,35 +43,31 @@ class HeaderBlock:
         self._block.truncate()
 
     @property
-    def overflow(self) -> str | None:
-        """Which cap was passed, as a sentence; None: none."""
-        if self._block.tell() <= _MAX_LINES:
-            return None
-        block = self._block.getvalue()
-        has_too_many = block.count(b"\n") > _MAX_LINES
-        if has_too_many and _last_status_line(block) > 0:
-            return _TOO_MANY_ANSWERS
-        if len(block) > MAX_HEADER_BYTES:
-            return _TOO_LONG
-        return _TOO_MANY if has_too_many else None
-
-    def headers(self) -> tuple[tuple[str, str], ...] | None:
-        """The fields of the last answer, names lower-cased; None: they broke off."""
-        block = self._block.getvalue()
-        text = _decode(block[_last_status_line(block) :]).replace("\r\n", "\n")
-        answer, end, _trailers = text.partition("\n\n")
-        if not end:
-            return None
-        # libcurl has joined folded lines, and refuses those without a colon.
-        fields = [line.partition(":") for line in answer.split("\n")[1:]]
-        return tuple([
-            (name.strip().lower(), value.strip(" \t")) for name, _, value in fields
-        ])
+    def lines(self) -> bytes:
+        """What came, as it came."""
+        return self._block.getvalue()
 
 
-def _last_status_line(block: bytes) -> int:
+def find_overflow(lines: bytes) -> str | None:
+    """Which cap was passed by all that came, as a sentence; None: none."""
+    has_too_many = lines.count(b"\n") > _MAX_LINES
+    if has_too_many and _last_status_line(lines) > 0:
+        return _TOO_MANY_ANSWERS
+    if len(lines) > MAX_HEADER_BYTES:
+        return _TOO_LONG
+    return _TOO_MANY if has_too_many else None
+
+
+def find_fields(lines: bytes) -> HeaderFields | None:
+    """The fields of the last answer, without trailers; None: they broke off."""
+    begin = _last_status_line(lines)
+    end = _find_end(lines, begin)
+    return HeaderFields(lines[begin : end.end()]) if end else None
+
+
+def _last_status_line(lines: bytes) -> int:
     """Where it begins; no field can look like it, for want of a colon."""
-    return block.rfind(b"\nHTTP/") + 1
+    return lines.rfind(b"\nHTTP/") + 1
 
 
 def describe_overflow(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
@@ -77,11 +76,3 @@ def describe_overflow(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
         return _TOO_MANY
     size = sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
     return _TOO_LONG if size > MAX_HEADER_BYTES else None
-
-
-def _decode(lines: bytes) -> str:
-    """As the web does it: UTF-8 if it is UTF-8, else ISO-8859-1, which always fits."""
-    try:
-        return lines.decode()
-    except UnicodeDecodeError:
-        return lines.decode("latin-1")

@@ -10,12 +10,12 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import certifi
 import httpx2
+from msgspec.structs import replace as change
 
 from argos.agent.engine.address import read_address
 from argos.agent.engine.by_task import ByTask
@@ -122,8 +122,8 @@ class HttpxEngine(ByTask):
             finally:
                 self._running.discard(task)
         error_us = round(self._stalls.longest_since(began_at) * 1_000_000)
-        timings = replace(outcome.timings, timing_error_us=error_us)
-        return replace(outcome, timings=timings)
+        timings = change(outcome.timings, timing_error_us=error_us)
+        return change(outcome, timings=timings)
 
     async def close(self) -> None:
         """Break off what is running."""
@@ -169,7 +169,7 @@ class HttpxEngine(ByTask):
             if ahead is None:
                 return outcome
             if isinstance(ahead, ProbeFailure):
-                return replace(
+                return change(
                     ahead,
                     timings=outcome.timings,
                     certificate=outcome.certificate,

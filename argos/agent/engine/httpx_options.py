@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass, replace
 
 import httpx2
+from msgspec.structs import replace as change
 
 from argos.agent.engine.httpx_attempt import Attempt
 from argos.agent.engine.redirect import Hop
@@ -85,4 +86,4 @@ class Trip:
             return outcome
         addresses = known if len(known) > 1 else ()
         details = replace(outcome.details, addresses=addresses, hops=hops)
-        return replace(outcome, details=details)
+        return change(outcome, details=details)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from msgspec.structs import replace as change
+
 from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.redirect import next_hop
 from argos.agent.engine.target import Target
@@ -61,7 +63,7 @@ def follow(
     if hop is None:
         return response
     if isinstance(hop, ProbeFailure):
-        return replace(
+        return change(
             hop,
             timings=response.timings,
             certificate=response.certificate,
@@ -89,7 +91,7 @@ def with_details(transfer: Transfer, outcome: Outcome) -> Outcome:
     setback = transfer.setback
     if setback is not None:
         # The second handshake only was to show the certificate.
-        outcome = replace(setback, certificate=outcome.certificate)
+        outcome = change(setback, certificate=outcome.certificate)
     known = transfer.known_addresses
     if transfer.tap is None and not transfer.visited and len(known) < 2:
         return outcome
@@ -98,7 +100,7 @@ def with_details(transfer: Transfer, outcome: Outcome) -> Outcome:
         hops=transfer.visited[1:],
         handshake=transfer.tap.handshake if transfer.tap is not None else None,
     )
-    return replace(outcome, details=details)
+    return change(outcome, details=details)
 
 
 def other_version(version: IPVersion) -> IPVersion:

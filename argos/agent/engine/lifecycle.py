@@ -202,7 +202,7 @@ class Lifecycle:
         if code == CurlCode.PEER_FAILED_VERIFICATION and transfer.certificate:
             # It was accepted lately, and not read this time: see what is wrong with it.
             self._certificates.forget(transfer)
-            transfer.addresses.insert(0, transfer.address)
+            transfer.addresses = (transfer.address, *transfer.addresses)
             return True
         return bool(transfer.addresses) and code in _TRY_NEXT_ADDRESS
 
@@ -248,7 +248,7 @@ class Lifecycle:
             self._route_by_proxy(transfer, request.proxy)
         elif request.address is None:
             self._look_up(transfer)
-        elif str(request.address.version) != transfer.probe.ip_version:
+        elif not transfer.target.has_right_version:
             self._fail(
                 transfer,
                 FailureKind.DNS,
@@ -312,22 +312,16 @@ class Lifecycle:
         if transfer.probe.options.all_addresses and transfer.fan is None:
             self._fan_out(transfer, addresses)
             return
-        port = transfer.request.port
         proxy = transfer.request.proxy
-        if proxy is not None and proxy.is_trusted:
-            refusals: list[str | None] = [None] * len(addresses)
-        else:
-            port = port if proxy is None else proxy.port
-            refusals = [self._gate.refusal(address, port) for address in addresses]
-        transfer.addresses = [
-            address
-            for address, refusal in zip(addresses, refusals, strict=True)
-            if refusal is None
-        ][:MAX_TRIED]
-        if transfer.addresses:
+        refusal: str | None = None
+        if proxy is None or not proxy.is_trusted:
+            port = transfer.request.port if proxy is None else proxy.port
+            addresses, refusal = self._gate.sift(addresses, port)
+        if addresses:
+            transfer.addresses = addresses[:MAX_TRIED]
             self._attempt(transfer)
             return
-        reason = f"This agent may not: {refusals[0]}."
+        reason = f"This agent may not: {refusal}."
         self._fail(transfer, FailureKind.REFUSED, reason)
 
     def _fan_out(self, transfer: Transfer, addresses: tuple[str, ...]) -> None:
@@ -342,7 +336,7 @@ class Lifecycle:
             self._choose(child, (child.fan_place,))
 
     def _attempt(self, transfer: Transfer) -> None:
-        transfer.address = transfer.addresses.pop(0)
+        transfer.address, *transfer.addresses = transfer.addresses
         if transfer.wants_certificate:
             transfer.certificate = self._certificates.find(transfer)
         self.driver.start(transfer, remaining=self._remaining(transfer))
@@ -363,7 +357,9 @@ class Lifecycle:
             if joined is None:
                 return
             outcome = joined
-        self._transfers.pop(transfer.number).release()
+        whole = self._transfers.pop(transfer.number)
+        if whole is not transfer:
+            whole.release()
         self._report(transfer.number, outcome)
 
     def _has_room(self) -> bool:

@@ -158,6 +158,12 @@ class ProbeLoop:
                     self._lifecycle.forget(item[1])
 
     def _report(self, number: int, outcome: Outcome) -> None:
-        outcomes = (outcome, *outcome.details.by_address)
-        size = sum(len(o.body) for o in outcomes if isinstance(o, ProbeResponse))
-        self._pipe.put(wire.outcome_to_item(number, outcome), size=size + _OUTCOME_SIZE)
+        size = _size_of(outcome)
+        for each in outcome.details.by_address:
+            size += _size_of(each)
+        self._pipe.put(wire.outcome_to_item(number, outcome), size=size)
+
+
+def _size_of(outcome: Outcome) -> int:
+    body_size = len(outcome.body) if isinstance(outcome, ProbeResponse) else 0
+    return _OUTCOME_SIZE + body_size

@@ -20,6 +20,7 @@ from argos.agent.engine.failure import (
     message_of,
     one_line,
 )
+from argos.agent.engine.header import find_fields, find_overflow
 from argos.agent.engine.proxy import describe_refusal
 from argos.agent.engine.transfer import Transfer
 from argos.clock import Clock
@@ -69,37 +70,42 @@ class Finish:
             return self._failure(
                 FailureKind.INTERNAL, "The agent has no memory left for this body."
             )
-        overflow = transfer.header.overflow
+        lines = transfer.header.lines
+        overflow = find_overflow(lines)
         if overflow is not None:
             return self._failure(FailureKind.TOO_LARGE, overflow)
         # Our own callback ended the transfer, since it had all that was wanted.
         is_cut = self.code == CurlCode.WRITE_ERROR and transfer.is_body_cut
         if self.code == CurlCode.OK or is_cut:
-            return self._response()
+            return self._response(lines)
         if self.code == CurlCode.PEER_FAILED_VERIFICATION:
             return self._certificate_failure()
         return self._error()
 
-    def _response(self) -> Outcome:
-        headers = self.transfer.header.headers()
+    def _response(self, lines: bytes) -> Outcome:
+        transfer = self.transfer
+        headers = find_fields(lines)
         if headers is None:
             return self._failure(FailureKind.PROTOCOL, "The headers broke off.")
-        limit = self.transfer.probe.max_body_bytes
-        try:
-            body, is_cut = decode_body(self.transfer.body, encodings_of(headers), limit)
-        except BodyError as err:
-            return self._failure(FailureKind.PROTOCOL, str(err))
+        body, is_cut = transfer.body, transfer.is_body_cut
+        if b"content-encoding" in headers.block.lower():
+            try:
+                body, is_decoded_cut = decode_body(
+                    body, encodings_of(headers), transfer.probe.max_body_bytes
+                )
+            except BodyError as err:
+                return self._failure(FailureKind.PROTOCOL, str(err))
+            is_cut = is_cut or is_decoded_cut
+        info = self._curl.getinfo
         return ProbeResponse(
-            status_code=self._curl.getinfo(pycurl.RESPONSE_CODE),
-            headers=headers,
-            body=body,
-            body_is_cut=is_cut or self.transfer.is_body_cut,
-            timings=self._timings(),
-            certificate=self._certificate(),
-            remote_address=self.transfer.address,
-            http_version=_HTTP_VERSIONS.get(
-                self._curl.getinfo(pycurl.INFO_HTTP_VERSION)
-            ),
+            info(pycurl.RESPONSE_CODE),
+            headers,
+            body,
+            is_cut,
+            self._timings(),
+            self._certificate() if transfer.wants_certificate else None,
+            transfer.address,
+            _HTTP_VERSIONS.get(info(pycurl.INFO_HTTP_VERSION)),
         )
 
     def _certificate_failure(self) -> ProbeFailure:
@@ -206,15 +212,12 @@ class Finish:
         begun = info(pycurl.STARTTRANSFER_TIME_T) if transfer.header.has_begun else 0
         before = connected - info(pycurl.NAMELOOKUP_TIME_T) + transfer.earlier_us
         return Timings(
-            dns_us=transfer.dns_us,
-            connect_us=before if connected else None,
-            tls_us=secured - connected if secured and connected else None,
+            transfer.dns_us,
+            before if connected else None,
+            secured - connected if secured and connected else None,
             # An answer may begin before the whole request is out.
-            first_byte_us=max(0, begun - sent) if begun else None,
-            transfer_us=total - begun if begun else None,
-            total_us=transfer.former_us
-            + (transfer.dns_us or 0)
-            + transfer.earlier_us
-            + total,
-            timing_error_us=self.timing_error_us,
+            max(0, begun - sent) if begun else None,
+            total - begun if begun else None,
+            transfer.former_us + (transfer.dns_us or 0) + transfer.earlier_us + total,
+            self.timing_error_us,
         )

@@ -10,6 +10,8 @@ from typing import Protocol
 
 READ = 1
 WRITE = 2
+_BOTH = READ | WRITE
+# CURL_POLL_REMOVE is none of it.
 
 
 class Poller(Protocol):
@@ -17,6 +19,9 @@ class Poller(Protocol):
 
     def watch(self, fd: int, mask: int) -> None:
         """Watch for READ, WRITE or both; 0: no longer."""
+
+    def on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
+        """The same, as libcurl says it (its socket callback)."""
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         """Wait at most `timeout` seconds; each ready descriptor with its mask.
@@ -43,6 +48,10 @@ if sys.platform == "linux":
             self._masks: dict[int, int] = {}
 
         def watch(self, fd: int, mask: int) -> None:
+            self.on_socket(mask, fd, None, None)
+
+        def on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
+            mask = what & _BOTH
             known = self._masks.get(fd, 0)
             if mask == known:
                 return
@@ -99,6 +108,9 @@ class SelectorPoller:
         else:
             self._selector.register(fd, events)
         self._masks[fd] = mask
+
+    def on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
+        self.watch(fd, what & _BOTH)
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         return [

@@ -140,7 +140,7 @@ def aim(curl: pycurl.Curl, transfer: Transfer, *, remaining: float) -> None:
     request = transfer.request
     setopt(pycurl.URL, request.url)
     if request.proxy is None:
-        setopt(pycurl.CONNECT_TO, [_connect_to(transfer)])
+        setopt(pycurl.CONNECT_TO, _connect_to(transfer.address, request.port))
     else:
         setopt(pycurl.PROXY, request.proxy.url_at(transfer.address))
     remaining_ms = max(1, int(remaining * 1000))
@@ -183,10 +183,10 @@ def _set_proxy(curl: pycurl.Curl, proxy: Proxy) -> None:
         curl.setopt(pycurl.PROXYPASSWORD, proxy.password)
 
 
-def _connect_to(transfer: Transfer) -> str:
+@lru_cache(maxsize=4096)
+def _connect_to(address: str, port: int) -> list[str]:
     """For any host and port of a URL, this address and no other."""
-    address = f"[{transfer.address}]" if ":" in transfer.address else transfer.address
-    return f"::{address}:{transfer.request.port}"
+    return [f"::[{address}]:{port}" if ":" in address else f"::{address}:{port}"]
 
 
 def _set_method(curl: pycurl.Curl, request: Request) -> None:

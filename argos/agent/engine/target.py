@@ -27,3 +27,14 @@ class Target:
     request: Request
     profile: Profile | None = None
     """Whose handles fit; found when it is first made."""
+    has_right_version: bool = field(init=False)
+    """Whether an address in the URL is of the IP version that is asked for."""
+    wants_certificate: bool = field(init=False)
+    """Whether its certificate is part of the outcome."""
+
+    def __post_init__(self) -> None:
+        address = self.request.address
+        self.has_right_version = address is None or (
+            str(address.version) == self.probe.ip_version
+        )
+        self.wants_certificate = self.request.is_tls and self.probe.wants_certificate

@@ -1,5 +1,6 @@
 """One probe under way in a worker: its request, what came so far, its clocks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pycurl
@@ -34,92 +35,57 @@ class Intake:
 class Transfer:
     """The state of a probe between being taken in and its outcome."""
 
-    __slots__ = (
-        "_body",
-        "_pieces",
-        "_pieces_in_turn",
-        "address",
-        "addresses",
-        "certificate",
-        "curl",
-        "deadline_at",
-        "dns_us",
-        "earlier_us",
-        "fan",
-        "fan_place",
-        "former_us",
-        "header",
-        "intake",
-        "is_body_cut",
-        "is_established",
-        "is_memory_full",
-        "is_over",
-        "known_addresses",
-        "lookup_id",
-        "number",
-        "probe",
-        "queued_at",
-        "request",
-        "setback",
-        "started_at",
-        "tap",
-        "target",
-        "visited",
-    )
+    # Defaults of the class, not slots: most probes never change most of them.
+    curl: pycurl.Curl | None = None
+    """What it runs on, while it runs."""
+    started_at = 0.0
+    deadline_at = 0.0
+    """On the loop's monotonic clock; the time in the queue does not count."""
+    dns_us: int | None = None
+    earlier_us = 0
+    """What attempts at other addresses took before this one."""
+    addresses: Sequence[str] = ()
+    """What is left to be tried."""
+    address = ""
+    certificate: Certificate | None = None
+    """What the website showed lately; None: it is read in this attempt."""
+    known_addresses: tuple[str, ...] = ()
+    """All of the name."""
+    former_us = 0
+    """What the answers took that redirected here."""
+    visited: tuple[str, ...] = ()
+    """The URLs so far, after a redirect; this request's the last of them."""
+    setback: ProbeFailure | None = None
+    """Why the same is done again: the handshake broke off before the certificate was
+    seen."""
+    fan: Fan | None = None
+    """Where all addresses are probed: what brings them together."""
+    fan_place = ""
+    """The address for which it stands there."""
+    lookup_id = 0
+    """While its name is looked up."""
+    tap: Tap | None = None
+    is_over = False
+    """It has an outcome, or nobody waits for it any more."""
+    is_established = False
+    """TCP and TLS stand; the request goes out."""
+    is_body_cut = False
+    is_memory_full = False
+    _pieces = 0
+    _pieces_in_turn = 0
+    _body: bytes | bytearray = b""
 
-    def __init__(  # noqa: PLR0915  # one line for each slot
-        self, number: int, target: Target, intake: Intake
-    ) -> None:
+    def __init__(self, number: int, target: Target, intake: Intake) -> None:
         self.number = number
         self.target = target
         self.probe = target.probe
         self.request = target.request
-        self.curl: pycurl.Curl | None = None
-        """What it runs on, while it runs."""
-        self.queued_at = 0.0
-        self.started_at = 0.0
-        self.deadline_at = 0.0
-        """On the loop's monotonic clock; the time in the queue does not count."""
-        self.dns_us: int | None = None
-        self.earlier_us = 0
-        """What attempts at other addresses took before this one."""
-        self.addresses: list[str] = []
-        """What is left to be tried."""
-        self.address = ""
-        self.certificate: Certificate | None = None
-        """What the website showed lately; None: it is read in this attempt."""
-        self.known_addresses: tuple[str, ...] = ()
-        """All of the name."""
-        self.former_us = 0
-        """What the answers took that redirected here."""
-        self.visited: tuple[str, ...] = ()
-        """The URLs so far, after a redirect; this request's the last of them."""
-        self.setback: ProbeFailure | None = None
-        """Why the same is done again: the handshake broke off before the certificate
-        was seen."""
-        self.fan: Fan | None = None
-        """Where all addresses are probed: what brings them together."""
-        self.fan_place = ""
-        """The address for which it stands there."""
-        self.lookup_id = 0
-        """While its name is looked up."""
-        self.tap = Tap() if target.request.is_tapped else None
-        self.is_over = False
-        """It has an outcome, or nobody waits for it any more."""
-        self.intake = intake
-        self._pieces = 0
-        self._pieces_in_turn = 0
-        self._body = bytearray()
-        self.header = HeaderBlock()
-        self.is_established = False
-        """TCP and TLS stand; the request goes out."""
-        self.is_body_cut = False
-        self.is_memory_full = False
-
-    @property
-    def wants_certificate(self) -> bool:
+        self.wants_certificate = target.wants_certificate
         """Whether its certificate is part of the outcome."""
-        return self.request.is_tls and self.probe.wants_certificate
+        self.intake = intake
+        self.header = HeaderBlock()
+        if target.request.is_tapped:
+            self.tap = Tap()
 
     @property
     def body(self) -> bytes:
@@ -129,7 +95,7 @@ class Transfer:
     def release(self) -> None:
         """Give the memory of the body back."""
         self.intake.used -= len(self._body)
-        self._body = bytearray()
+        self._body = b""
         self.is_over = True
 
     def on_body(self, chunk: bytes) -> int | None:
@@ -144,8 +110,13 @@ class Transfer:
         if len(chunk) > room or self._pieces > MAX_PIECES:
             self.is_body_cut = True
             chunk = chunk[:room]
-        # Not a list of pieces: a million of one byte each would take 40 MB.
-        self._body += chunk
+        if self._pieces == 1:
+            self._body = chunk
+        else:
+            # Not a list of pieces: a million of one byte each would take 40 MB.
+            if self._pieces == 2:
+                self._body = bytearray(self._body)
+            self._body += chunk
         self.intake.used += len(chunk)
         self.is_memory_full = self.intake.used > self.intake.limit
         return _STOP if self.is_body_cut or self.is_memory_full else None

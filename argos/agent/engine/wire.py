@@ -15,6 +15,7 @@ from typing import Any
 
 from argos.agent.engine.address import Policy
 from argos.agent.engine.interface import EngineSettings
+from argos.core.headers import HeaderFields
 from argos.core.options import (
     NO_OPTIONS,
     ClientCertificate,
@@ -137,6 +138,7 @@ def outcome_to_item(number: int, outcome: Outcome) -> Item:
             outcome.kind.value,
             outcome.message,
         )
+    headers = outcome.headers
     return (
         number,
         timings,
@@ -144,7 +146,7 @@ def outcome_to_item(number: int, outcome: Outcome) -> Item:
         outcome.remote_address,
         _details_to_item(outcome.details),
         outcome.status_code,
-        outcome.headers,
+        headers.block if isinstance(headers, HeaderFields) else tuple(headers),
         outcome.body,
         outcome.body_is_cut,
         outcome.http_version,
@@ -166,7 +168,7 @@ def outcome_from_item(item: Item) -> Outcome:
     status_code, headers, body, body_is_cut, http_version = rest
     return ProbeResponse(
         status_code,
-        headers,
+        HeaderFields(headers) if isinstance(headers, bytes) else headers,
         body,
         body_is_cut,
         Timings(*timings),

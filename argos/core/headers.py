@@ -1,0 +1,66 @@
+"""The header fields of an answer, read when somebody asks for them.
+
+Most checks never do, and reading them would cost as much as all else that is done with
+an answer.
+"""
+
+from collections.abc import Sequence
+from typing import overload
+
+HeaderField = tuple[str, str]
+"""Name, in lower case, and value."""
+
+
+class HeaderFields(Sequence[HeaderField]):
+    """The fields of one answer, in the order of arrival; equal to a tuple of them."""
+
+    __slots__ = ("_fields", "block")
+
+    def __init__(self, block: bytes) -> None:
+        self.block = block
+        """The lines as they came: the status line first, an empty line last."""
+        self._fields: tuple[HeaderField, ...] | None = None
+
+    def read(self) -> tuple[HeaderField, ...]:
+        """All fields; repeated names stay apart."""
+        if self._fields is None:
+            self._fields = _read(self.block)
+        return self._fields
+
+    @overload
+    def __getitem__(self, index: int) -> HeaderField: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[HeaderField]: ...
+    def __getitem__(self, index: int | slice) -> HeaderField | Sequence[HeaderField]:
+        return self.read()[index]
+
+    def __len__(self) -> int:
+        return len(self.read())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, HeaderFields):
+            other = other.read()
+        return self.read() == other
+
+    def __hash__(self) -> int:
+        return hash(self.read())
+
+    def __repr__(self) -> str:
+        return repr(self.read())
+
+
+def _read(block: bytes) -> tuple[HeaderField, ...]:
+    answer = _decode(block).replace("\r\n", "\n").removesuffix("\n\n")
+    # libcurl has joined folded lines, and refuses those without a colon.
+    fields = [line.partition(":") for line in answer.split("\n")[1:]]
+    return tuple([
+        (name.strip().lower(), value.strip(" \t")) for name, _, value in fields
+    ])
+
+
+def _decode(lines: bytes) -> str:
+    """As the web does it: UTF-8 if it is UTF-8, else ISO-8859-1, which always fits."""
+    try:
+        return lines.decode()
+    except UnicodeDecodeError:
+        return lines.decode("latin-1")
