@@ -4,6 +4,7 @@
 agents and servers of 0.10.3, which leave out, or ignore, what is marked as ours.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -36,10 +37,13 @@ Method = Literal[
 Microseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-class Task(BaseModel):
-    """One task, as the server hands it out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task, as the server hands it out.
 
-    model_config = ConfigDict(frozen=True)
+    No model: an agent reads five of them for each probe, and makes sure of their types
+    in another way (`argos.agent.client`).
+    """
 
     id: int
     url: str
@@ -66,7 +70,7 @@ class Task(BaseModel):
     """Ours: the server's clock at the lease, UTC; to be sent back with the result."""
     timeout_s: float | None = None
     """Ours: the total deadline of the probe, in seconds."""
-    options: dict[str, Any] | None = Field(default=None, repr=False)
+    options: dict[str, Any] | None = field(default=None, repr=False)
     """Ours: how the probe differs from the usual one; see `argos.core.options`."""
     due_in_s: float = 0.0
     """Ours: how long after the answer the probe is due; not 0 only if asked `ahead`."""

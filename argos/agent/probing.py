@@ -48,6 +48,8 @@ class ProbeGroup:
 
     probe: Probe
     tasks: tuple[Task, ...]
+    has_patterns: bool
+    """Whether a check of theirs is a regular expression, which may take its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,13 @@ def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
             members[key] = [task]
         if get_registered_check(task.check).wants_handshake:
             probes[key] = _listening(*_request_of(task))
-    groups = [ProbeGroup(probe, tuple(members[key])) for key, probe in probes.items()]
+    groups = [_make_group(probe, members[key]) for key, probe in probes.items()]
     return ProbePlan(groups, hopeless)
+
+
+def _make_group(probe: Probe, tasks: list[Task]) -> ProbeGroup:
+    has_patterns = any(task.check.endswith(_PATTERN_CHECKS) for task in tasks)
+    return ProbeGroup(probe, tuple(tasks), has_patterns)
 
 
 def make_probe(task: Task) -> Probe:
@@ -234,10 +241,12 @@ def is_quick(group: ProbeGroup, outcome: Outcome) -> bool:
 
     Users' patterns may run until their time limit, and long bodies take milliseconds.
     """
-    outcomes = (outcome, *outcome.details.by_address)
-    size = sum(len(o.body) for o in outcomes if isinstance(o, ProbeResponse))
+    size = 0
+    for each in (outcome, *outcome.details.by_address):
+        if isinstance(each, ProbeResponse):
+            size += len(each.body)
     if size > _QUICK_BODY_BYTES:
         return False
     if isinstance(outcome, ProbeFailure) and not outcome.details.by_address:
         return True
-    return not any(task.check.endswith(_PATTERN_CHECKS) for task in group.tasks)
+    return not group.has_patterns

@@ -3,11 +3,13 @@
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
+
+import msgspec
 
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, ProbeResponse
 from argos.core.severity import DEFAULT_SEVERITY, Severity, Status
@@ -38,12 +40,11 @@ SLOW_PATTERN = (
 _FAILURE_FACTS = ("error_message", "error_type", "error_details")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What a check says of one outcome."""
 
     status: Status
-    facts: Facts = field(default_factory=dict)
+    facts: Facts = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,10 @@ class BaseCheck:
         """Judge an outcome. Never raises: what cannot be judged is status `error`."""
         try:
             verdict = cls.decide(outcome, _parsed(cls.name, expected), now=now)
-            shows = cls.shows_expected and isinstance(outcome, ProbeResponse)
-            shown = {"expected": expected} if shows else {}
-            return Verdict(verdict.status, tidy_facts(shown | {**verdict.facts}))
+            facts = verdict.facts
+            if cls.shows_expected and isinstance(outcome, ProbeResponse):
+                facts = {"expected": expected, **facts}
+            return Verdict(verdict.status, tidy_facts(facts))
         except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
             facts = _error_facts(str(err), type(err).__name__)
             return Verdict(Status.ERROR, tidy_facts(facts))

@@ -20,6 +20,7 @@ from argos.errors import ExpectedError
 from argos.patterns import Pattern
 
 _MAX_VALUE_LENGTH = 200
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _SECRET_HEADERS = frozenset({
     "authorization",
     "cookie",
@@ -132,7 +133,7 @@ def _verdict(found: dict[str, str], wrong: list[str]) -> Verdict:
         name: "(hidden)" if name in _SECRET_HEADERS else cut(value, _MAX_VALUE_LENGTH)
         for name, value in found.items()
     }
-    facts = {"retrieved": json.dumps(shown, ensure_ascii=False)}
+    facts = {"retrieved": _encode(shown)}
     if not wrong:
         return Verdict(Status.SUCCESS, facts)
     missing = [name for name in wrong if name.lower() not in found]

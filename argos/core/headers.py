@@ -4,7 +4,7 @@ Most checks never do, and reading them would cost as much as all else that is do
 an answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 HeaderField = tuple[str, str]
@@ -33,6 +33,9 @@ class HeaderFields(Sequence[HeaderField]):
     def __getitem__(self, index: slice) -> Sequence[HeaderField]: ...
     def __getitem__(self, index: int | slice) -> HeaderField | Sequence[HeaderField]:
         return self.read()[index]
+
+    def __iter__(self) -> Iterator[HeaderField]:
+        return iter(self.read())
 
     def __len__(self) -> int:
         return len(self.read())

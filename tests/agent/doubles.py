@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -60,8 +61,10 @@ def make_tasks(count: int, *, first: int = 0, **changes: Any) -> list[Task]:
 
 def as_legacy(tasks: list[Task]) -> list[Task]:
     """The tasks as a 0.10.3 server gives them out."""
-    ours = {"group_id": None, "lease_no": None, "leased_at": None, "timeout_s": None}
-    return [task.model_copy(update=ours) for task in tasks]
+    return [
+        replace(task, group_id=None, lease_no=None, leased_at=None, timeout_s=None)
+        for task in tasks
+    ]
 
 
 class MemoryServer:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import msgspec
+
 from argos.agent.client import LeaseRequest
 from argos.channels import Notice
 from argos.errors import DatabaseError, DeliveryError, ServerError, ServerUnreachable
@@ -194,7 +196,7 @@ class Server:
                 if answer.tasks:
                     self._common.tell_change()
                     return [
-                        Task.model_validate(encode_task(task, is_legacy=False))
+                        msgspec.convert(encode_task(task, is_legacy=False), Task)
                         for task in answer.tasks
                     ]
             left = give_up_at - self._common.loop.time()

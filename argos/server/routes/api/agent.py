@@ -1,6 +1,5 @@
 """What agents call: lease task groups, report results, hand leases back."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from functools import lru_cache, partial
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
+import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from argos.core.text import cut, visible
@@ -278,9 +278,9 @@ def _encode_tasks(
     is_legacy = query.names is None
     # The lease has taken its time, and what is due does not wait for it.
     spent_s = (now - tasks[0].leased_at).total_seconds() if tasks else 0.0
-    return json.dumps([
+    return msgspec.json.encode([
         encode_task(task, is_legacy=is_legacy, spent_s=spent_s) for task in tasks
-    ]).encode()
+    ])
 
 
 def encode_task(
