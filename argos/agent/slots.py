@@ -5,6 +5,7 @@ does not answer needs none until its deadline: if it kept its slot, a few sick w
 would take them all, and the healthy ones would be late.
 """
 
+from collections import OrderedDict
 from collections.abc import Hashable
 
 from argos.clock import Clock
@@ -35,7 +36,8 @@ class Slots:
         self.limit = count * (1 + WAITING_PER_SLOT) if limit is None else limit
         """Probes under way at once, the waiting ones included."""
         self._clock = clock
-        self._at_work: dict[Hashable, float] = {}
+        # A plain dict takes the longer to find its first the more were before it.
+        self._at_work: OrderedDict[Hashable, float] = OrderedDict()
         self._waiting: set[Hashable] = set()
 
     @property
@@ -76,7 +78,7 @@ class Slots:
 
     def _sort(self) -> None:
         until = self._clock.monotonic() - WAITS_AFTER_S
-        # In the order of their beginning, as dicts keep it.
+        # In the order of their beginning.
         while self._at_work:
             probe, began_at = next(iter(self._at_work.items()))
             if began_at > until:
