@@ -16,6 +16,7 @@ from argos.agent.backoff import Backoff
 from argos.agent.client import LeaseAnswer, LeaseRequest, Server
 from argos.agent.engine.interface import ProbeEngine
 from argos.agent.load import SAMPLE_S, LoadGauge
+from argos.agent.outage import OutageWatch
 from argos.agent.prober import Prober
 from argos.agent.probing import plan_probes
 from argos.agent.reporter import Reporter, RunBlocking
@@ -76,6 +77,7 @@ class AgentLoop:
         capabilities: Callable[[], tuple[str, ...]],
         run_blocking: RunBlocking = asyncio.to_thread,
         gauge: LoadGauge | None = None,
+        outage: OutageWatch | None = None,
     ) -> None:
         self._server = server
         self._reporter = reporter
@@ -84,6 +86,7 @@ class AgentLoop:
         self._settings = settings
         self._capabilities = capabilities
         self._gauge = gauge
+        self._outage = outage
         self._prober = Prober(
             engine,
             reporter,
@@ -122,6 +125,8 @@ class AgentLoop:
             watching.cancel()
             reporting.cancel()
             await asyncio.wait({reporting})
+            if self._outage is not None:
+                await self._outage.close()
             await self._reporter.save()
 
     # Leasing
@@ -171,6 +176,8 @@ class AgentLoop:
         if answer is None:
             return 0.0
         self._backoff.succeed()
+        if self._outage is not None:
+            self._outage.succeed()
         is_first, self._has_met_server = not self._has_met_server, True
         self._reporter.meet_server(is_legacy=answer.is_legacy)
         self._was_empty = not answer.tasks
@@ -265,6 +272,8 @@ class AgentLoop:
             at_least_s=err.retry_after_s or 0.0,
         )
         log.error("Failed to fetch tasks: %s", err)
+        if self._outage is not None:
+            self._outage.fail(str(err))
         log.info("Waiting %d seconds before next retry", round(delay))
         return delay
 

@@ -1,5 +1,6 @@
 """An agent, put together from its parts."""
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -19,6 +20,7 @@ from argos.agent.engine import EngineSettings, create_engine
 from argos.agent.engine.interface import ProbeEngine
 from argos.agent.load import DEFAULT_CPU_BUDGET, LoadGauge, ProcessTimes
 from argos.agent.loop import AgentLoop, LoopSettings
+from argos.agent.outage import OutageSettings, OutageWatch, poster
 from argos.agent.reporter import Reporter
 from argos.agent.spool import Spool
 from argos.checks import get_registered_checks
@@ -42,6 +44,7 @@ class AgentSettings:
     """Where results wait for a server that is away; None: in memory only."""
     has_ipv6: bool | None = None
     """Whether to take IPv6 tasks; None: as long as there is a route."""
+    outage: OutageSettings | None = None
     cpu_budget: float = DEFAULT_CPU_BUDGET
     """Which part of the cores it may use before it takes on less."""
 
@@ -67,6 +70,7 @@ class ArgosAgent:
             settings=settings.loop,
             capabilities=_capabilities(settings.has_ipv6),
             gauge=_make_gauge(self._engine, settings.cpu_budget),
+            outage=_make_outage_watch(settings),
         )
 
     async def run(self) -> None:
@@ -83,6 +87,19 @@ class ArgosAgent:
     def stop(self) -> None:
         """Let `run` end soon: within some seconds, and with nothing lost."""
         self._loop.stop()
+
+
+def _make_outage_watch(settings: AgentSettings) -> OutageWatch | None:
+    if settings.outage is None:
+        return None
+    return OutageWatch(
+        poster(settings.outage.url),
+        agent=settings.client.name,
+        server=settings.client.url,
+        after_s=settings.outage.after_s,
+        clock=system_clock,
+        run_blocking=asyncio.to_thread,
+    )
 
 
 def _make_gauge(engine: ProbeEngine, budget: float) -> LoadGauge:

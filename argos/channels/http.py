@@ -63,6 +63,20 @@ class HttpSender:
         self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None
     ) -> None:
         """Post JSON text; what an error says names the host, and no more of the URL."""
+        self._call(
+            "POST",
+            url,
+            body,
+            headers={"Content-Type": "application/json", **(headers or {})},
+        )
+
+    def get(self, url: str) -> None:
+        """Ask for a page, of which only the status counts."""
+        self._call("GET", url, None, headers={})
+
+    def _call(
+        self, method: str, url: str, body: bytes | None, *, headers: Mapping[str, str]
+    ) -> None:
         import httpx2
 
         host = httpx2.URL(url).netloc.decode(errors="replace").rpartition("@")[2]
@@ -70,10 +84,7 @@ class HttpSender:
         refuse_metadata(httpx2.URL(url).host, host)
         try:
             with self._client.stream(
-                "POST",
-                url,
-                content=body,
-                headers={"Content-Type": "application/json", **(headers or {})},
+                method, url, content=body, headers=headers
             ) as answer:
                 text = self._read(answer, deadline)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as err:

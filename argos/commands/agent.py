@@ -20,6 +20,7 @@ from argos.logs import configure_logging
 if TYPE_CHECKING:
     from argos.agent.engine.address import Policy
     from argos.agent.main import AgentSettings, ArgosAgent
+    from argos.agent.outage import OutageSettings
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,21 @@ DEFAULT_SLOTS = 100
     help="Reach websites by this proxy, http://host:port or socks5h://host:port, unless "
     "the config says otherwise.",
 )
+@click.option(
+    "--outage-url",
+    metavar="URL",
+    default=None,
+    envvar="ARGOS_AGENT_OUTAGE_URL",
+    help="Post a JSON document here, once, when the server cannot be reached for long, "
+    "and once when it is back.",
+)
+@click.option(
+    "--outage-after",
+    type=click.FloatRange(min=0.1),
+    default=10,
+    show_default=True,
+    help="For how many minutes it cannot be reached then.",
+)
 @click.option("--public-only", is_flag=True, help="Probe nothing but public addresses.")
 @click.option(
     "--allow",
@@ -176,6 +192,8 @@ class _Wishes:
     probe_ca_file: str | None
     name_servers: tuple[str, ...]
     proxy: str | None
+    outage_url: str | None
+    outage_after: float
     public_only: bool
     allow: tuple[str, ...]
     deny: tuple[str, ...]
@@ -219,8 +237,23 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
         ),
         spool_folder=wishes.spool_dir or default_spool_folder(environ),
         has_ipv6=wishes.has_ipv6,
+        outage=_make_outage(wishes),
         cpu_budget=wishes.cpu_budget / 100,
     )
+
+
+def _make_outage(wishes: _Wishes) -> "OutageSettings | None":
+    """Whom to tell that the server is gone; a usage error if it is no URL."""
+    from argos.agent.outage import OutageSettings
+
+    if wishes.outage_url is None:
+        return None
+    parts = urlsplit(wishes.outage_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise click.UsageError(
+            "--outage-url must be a URL, such as https://chat.example.org/hooks/x."
+        )
+    return OutageSettings(wishes.outage_url, wishes.outage_after * 60)
 
 
 def check_server_url(url: str) -> str:

@@ -16,7 +16,15 @@ from argos.schemas.channel import GotifySettings, Language, MailSettings, Sectio
 from argos.schemas.channels import Channels
 from argos.schemas.dependency import dependencies, dependents, read_websites
 from argos.schemas.duration import Duration, OptionalDuration, Timeout
-from argos.schemas.fields import BaseURL, DatabaseURL, RootPath, Secret, Text, at_least
+from argos.schemas.fields import (
+    BaseURL,
+    DatabaseURL,
+    RootPath,
+    Secret,
+    SecretURL,
+    Text,
+    at_least,
+)
 from argos.schemas.node import BrokenNode, ListNode, MappingNode, Node, ScalarNode
 from argos.schemas.options import GeneralOptions
 from argos.schemas.quiet import (
@@ -85,13 +93,27 @@ class Alerts(Section):
     unknown: Recipients
     no_agent: Recipients
     """Who hears that no agent has been seen for a while."""
+    agent_gone: Recipients | None = None
+    """Who hears that one agent of several is gone; None: those of `no_agent`."""
     undelivered: Recipients = ("local",)
     """Who hears that a notice to somebody else was given up."""
+
+    @property
+    def of_agent_gone(self) -> tuple[str, ...]:
+        """Who hears that one agent is gone."""
+        return self.no_agent if self.agent_gone is None else self.agent_gone
 
     @property
     def by_severity(self) -> Mapping[Severity, tuple[str, ...]]:
         """The recipients of each severity."""
         return {severity: getattr(self, severity) for severity in Severity}
+
+
+class DeadMan(Section):
+    """Whom to call for as long as the watching works, so that silence is an alarm."""
+
+    url: SecretURL
+    every: Duration = timedelta(minutes=1)
 
 
 class General(Section):
@@ -132,6 +154,7 @@ class General(Section):
     quiet_hours: QuietHours | None = None
     """When notices that are not critical wait."""
     remind_every: OptionalDuration = None
+    dead_man: DeadMan | None = None
     escalation: Escalation = ()
     maintenance: MaintenanceList = ()
     mail: MailSettings | None = None

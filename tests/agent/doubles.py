@@ -11,6 +11,7 @@ from argos.agent.backoff import Backoff
 from argos.agent.client import LeaseAnswer, LeaseRequest
 from argos.agent.engine.by_task import ByTask
 from argos.agent.loop import AgentLoop, LoopSettings
+from argos.agent.outage import OutageWatch
 from argos.agent.reporter import Reporter
 from argos.core.probe import Outcome, Probe, ProbeResponse
 from argos.protocol import AgentResult, HeldLease, ReportAnswer, Task
@@ -186,7 +187,7 @@ def slow(seconds: float) -> Callable[[Probe], Awaitable[Outcome]]:
 class Agent:
     """A loop with its reporter, in virtual time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # as many as an agent has parts
         self,
         loop: VirtualTimeLoop,
         server: MemoryServer,
@@ -195,6 +196,7 @@ class Agent:
         slots: int = 100,
         wait_s: float = 10.0,
         clock_offset: timedelta = timedelta(0),
+        outage: OutageWatch | None = None,
     ) -> None:
         clock = VirtualClock(loop, offset=clock_offset)
         rng = random.Random(1)
@@ -214,6 +216,7 @@ class Agent:
             settings=LoopSettings(slots=slots, wait_s=wait_s),
             capabilities=lambda: ("ipv6",),
             run_blocking=run_inline,
+            outage=outage,
         )
 
     async def work(self, seconds: float) -> float:

@@ -42,6 +42,8 @@ def wishes(**changes: Any) -> _Wishes:
         "probe_ca_file": None,
         "name_servers": (),
         "proxy": None,
+        "outage_url": None,
+        "outage_after": 10.0,
         "public_only": False,
         "allow": (),
         "deny": (),
@@ -50,6 +52,15 @@ def wishes(**changes: Any) -> _Wishes:
 
 
 # Options
+
+
+def test_an_address_for_outages_that_is_none_is_refused() -> None:
+    with pytest.raises(click.UsageError, match="--outage-url must be a URL"):
+        _make_settings(wishes(outage_url="chat.example.org"), {})
+
+    settings = _make_settings(wishes(outage_url="https://c.example/x"), {})
+    assert settings.outage is not None
+    assert settings.outage.after_s == 600.0
 
 
 def test_the_defaults_are_those_of_a_plain_agent() -> None:

@@ -166,6 +166,16 @@ def trust_agent(session: Session, *, name: str) -> bool:
     return changed.first() is not None
 
 
+def list_last_seen(session: Session) -> dict[str, datetime]:
+    """When each agent was seen last, by its name; those that never were are left out."""
+    rows = session.execute(
+        select(Agent.name, Agent.last_seen_at).where(
+            Agent.last_seen_at.is_not(None), Agent.revoked_at.is_(None)
+        )
+    )
+    return {name: seen_at for name, seen_at in rows if seen_at is not None}
+
+
 def get_last_seen_at(session: Session) -> datetime | None:
     """When any agent was seen last; None when none ever was."""
     moment: datetime | None = session.scalar(select(func.max(Agent.last_seen_at)))

@@ -4,23 +4,20 @@ Each server process remembers the looks that it took over itself: with several, 
 judges by its share of them. What one finds stands in the agent's row, for all.
 """
 
-import hashlib
-import json
 import logging
 import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from argos.channels import NoticeKind, expand_recipient
+from argos.channels import NoticeKind
 from argos.core.severity import Severity
 from argos.core.suspicion import Finding, Looks, Standing
 from argos.language import SOURCE_LANGUAGE, Phrase, mark, texts_in
 from argos.schemas import Config
-from argos.server.columns import to_epoch_us
 from argos.server.database import Session
-from argos.server.queries import agents as queries, deliveries as delivery_queries
-from argos.server.queries.deliveries import NewDelivery
-from argos.server.services.notice import Draft, encode_draft
+from argos.server.queries import agents as queries
+from argos.server.services.agent_notice import tell_of_agents
+from argos.server.services.notice import Draft
 from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
@@ -99,19 +96,12 @@ def _tell(
 ) -> None:
     notice = _notice(agent, finding, now)
     log.warning("%s", texts_in(SOURCE_LANGUAGE).phrase(notice.title))
-    delivery_queries.add_deliveries(
+    tell_of_agents(
         session,
-        deliveries=[
-            NewDelivery(
-                event_id=None,
-                notice=json.dumps(encode_draft(notice)),
-                recipient=recipient,
-                created_at=now,
-                message_id=_message_id(notice, agent, recipient),
-            )
-            for name in dict.fromkeys(config.general.alerts.no_agent)
-            for recipient in expand_recipient(name, config.general)
-        ],
+        notice,
+        recipients=config.general.alerts.no_agent,
+        config=config,
+        agent=agent,
     )
 
 
@@ -140,9 +130,3 @@ def _notice(agent: str, finding: Finding, now: datetime) -> Draft:
         title=Phrase("Agent {agent} can be believed again", {"agent": agent}),
         lines=((Phrase("Agent"), agent), time),
     )
-
-
-def _message_id(notice: Draft, agent: str, recipient: str) -> str:
-    text = f"{agent}\n{recipient}"
-    digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-    return f"{notice.kind}.{to_epoch_us(notice.at)}.{digest}"

@@ -1,23 +1,16 @@
 """The duties themselves; `upkeep` sees to it that one server at a time does each."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from argos.channels import NoticeKind, expand_recipient
 from argos.core.schedule import EPOCH, effective_period, grid_offset, next_on_grid
 from argos.core.severity import Severity, Status
-from argos.language import SOURCE_LANGUAGE, Phrase, mark, texts_in
-from argos.server.columns import to_epoch_us
 from argos.server.database import Database
 from argos.server.models import JobKind
 from argos.server.queries import (
-    agents as agent_queries,
-    counters,
-    deliveries as delivery_queries,
     duties as duty_queries,
     partitions,
     results,
@@ -25,15 +18,12 @@ from argos.server.queries import (
     thinning,
     upkeep as queries,
 )
-from argos.server.queries.deliveries import NewDelivery
 from argos.server.queries.results import NewResult
-from argos.server.services import held, lasting
+from argos.server.services import dead_man, held, lasting
 from argos.server.services.counting import Counting
-from argos.server.services.notice import Draft, encode_draft
-from argos.server.services.silence import Finding, Silence, look
+from argos.server.services.missing_agents import watch_agents
 from argos.server.services.unanswered import settle_unanswered
 from argos.server.services.upkeep import JOB_CLAIM_INTERVAL, Duty, Work
-from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +47,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
     duties = [
         Duty("jobs", timedelta(seconds=5), do_jobs, JOB_CLAIM_INTERVAL),
         Duty("silence", timedelta(seconds=15), watch_agents),
+        Duty("dead-man", dead_man.LOOK_INTERVAL, dead_man.ping),
         Duty("logins", timedelta(minutes=10), forget_logins),
         Duty("queue", timedelta(minutes=5), mend_queue),
         Duty("stalls", timedelta(minutes=1), show_stalls),
@@ -240,69 +231,3 @@ def run_jobs(work: Work, reload: Reload) -> None:
             log.exception("Job %s failed: %s %s", job.id, job.todo, job.args)
         with work.transaction() as session:
             duty_queries.delete_job(session, id_=job.id)
-
-
-def watch_agents(work: Work) -> None:
-    """Tell when no agent has been seen for too long, and when one is back."""
-    with work.transaction() as session:
-        if not counters.has_active_tasks(session):
-            # There is nothing to watch, so nobody is missed.
-            work.note = None
-            return
-        minutes = work.config.recurring_tasks.time_without_agent
-        finding = look(
-            Silence.read(work.note),
-            now=work.now,
-            last_seen_at=agent_queries.get_last_seen_at(session),
-            tolerated=timedelta(minutes=minutes),
-        )
-        work.note = finding.silence.write()
-        if finding.news is None:
-            return
-        notice = _silence_notice(finding, finding.news, minutes=minutes, now=work.now)
-        recipients = work.config.general.alerts.no_agent
-        delivery_queries.add_deliveries(
-            session,
-            deliveries=[
-                NewDelivery(
-                    event_id=None,
-                    notice=json.dumps(encode_draft(notice)),
-                    recipient=recipient,
-                    created_at=work.now,
-                    message_id=_message_id(notice, recipient),
-                )
-                for name in dict.fromkeys(recipients)
-                for recipient in expand_recipient(name, work.config.general)
-            ],
-        )
-    log.log(
-        logging.ERROR if finding.news is NoticeKind.NO_AGENT else logging.INFO,
-        "%s", texts_in(SOURCE_LANGUAGE).phrase(notice.title),
-    )  # fmt: skip
-
-
-def _silence_notice(
-    finding: Finding, news: NoticeKind, *, minutes: int, now: datetime
-) -> Draft:
-    lines = (
-        (Phrase("No agent since"), format_moment(finding.silent_since)),
-        (Phrase("Time"), format_moment(now)),
-    )
-    if news is NoticeKind.AGENT_BACK:
-        title = Phrase("Agents are at work again")
-        return Draft(kind=news, severity=Severity.OK, at=now, title=title, lines=lines)
-    # The words of 0.10.3.
-    words = (
-        mark("No agent has been seen within the last minute")
-        if minutes == 1
-        else mark("No agent has been seen within the last {minutes} minutes")
-    )
-    title = Phrase(words, {"minutes": minutes})
-    return Draft(
-        kind=news, severity=Severity.CRITICAL, at=now, title=title, lines=lines
-    )
-
-
-def _message_id(notice: Draft, recipient: str) -> str:
-    digest = hashlib.blake2b(recipient.encode(), digest_size=6).hexdigest()
-    return f"{notice.kind}.{to_epoch_us(notice.at)}.{digest}"

@@ -1,13 +1,17 @@
-"""A clock set by hand, and a Gotify that does as it is told."""
+"""A clock set by hand, housework, and a Gotify that does as it is told."""
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+
+from argos.server.models import Delivery, Duty as DutyRow
+from argos.server.services.upkeep import Duty, Means, Upkeep
 
 
 class HandClock:
@@ -89,3 +93,49 @@ def gotify() -> Iterator[FakeGotify]:
     fake = FakeGotify()
     yield fake
     fake.close()
+
+
+@pytest.fixture
+def make_means(database, clock, config) -> Callable[..., Means]:
+    def make(holder: str = "server 1", config: Any = config) -> Means:
+        return Means(
+            database=database,
+            clock=clock,
+            get_config=lambda: config,
+            holder=holder,
+        )
+
+    return make
+
+
+@pytest.fixture
+def keep(make_means) -> Callable[..., Upkeep]:
+    """Makes an upkeep of some duties that has entered them."""
+
+    def keep(*todo: Duty, holder: str = "server 1", **more: Any) -> Upkeep:
+        upkeep = Upkeep(make_means(holder, **more), todo)
+        upkeep.enter()
+        return upkeep
+
+    return keep
+
+
+@pytest.fixture
+def get_duty(database) -> Callable[[str], DutyRow]:
+    def get(name: str) -> Any:
+        with database.reading() as session:
+            return session.get_one(DutyRow, name)
+
+    return get
+
+
+@pytest.fixture
+def told(database) -> Callable[[], list[tuple[str, str]]]:
+    """Kind and recipient of each notice that is of no task's event."""
+
+    def told() -> list[tuple[str, str]]:
+        with database.reading() as session:
+            rows = session.scalars(select(Delivery).order_by(Delivery.id))
+            return [(row.notice["kind"], row.recipient) for row in rows]
+
+    return told

@@ -1,23 +1,18 @@
 """Housework: claimed, isolated, cut off, and each duty by itself."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from argos.channels import NoticeKind
 from argos.core.schedule import grid_offset
 from argos.core.severity import Severity, Status
 from argos.errors import ConfigError
-from argos.language import texts_in
 from argos.server.models import (
-    Agent,
-    Delivery,
     Duty as DutyRow,
     Job,
     JobKind,
@@ -34,40 +29,6 @@ from argos.server.services.upkeep import CLAIM_INTERVAL, Duty, Means, Upkeep, Wo
 from tests.server.factories import add_group, task_ids
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def make_means(database, clock, config) -> Callable[..., Means]:
-    def make(holder: str = "server 1", config: Any = config) -> Means:
-        return Means(
-            database=database,
-            clock=clock,
-            get_config=lambda: config,
-            holder=holder,
-        )
-
-    return make
-
-
-@pytest.fixture
-def keep(make_means) -> Callable[..., Upkeep]:
-    """Makes an upkeep of some duties that has entered them."""
-
-    def keep(*todo: Duty, holder: str = "server 1", **more: Any) -> Upkeep:
-        upkeep = Upkeep(make_means(holder, **more), todo)
-        upkeep.enter()
-        return upkeep
-
-    return keep
-
-
-@pytest.fixture
-def get_duty(database) -> Callable[[str], DutyRow]:
-    def get(name: str) -> Any:
-        with database.reading() as session:
-            return session.get_one(DutyRow, name)
-
-    return get
 
 
 # -- turns
@@ -404,7 +365,7 @@ def test_groups_that_a_wrong_clock_put_off_come_back_to_the_grid(
 
 
 def test_tasks_whose_runs_bring_no_report_are_shown_as_unknown_once(
-    keep, database, clock
+    told, keep, database, clock
 ):
     with database.transaction() as session:
         ok = {"severity": Severity.OK, "last_status": Status.SUCCESS}
@@ -429,7 +390,7 @@ def test_tasks_whose_runs_bring_no_report_are_shown_as_unknown_once(
     assert (result.task_id, result.agent_id) == (task_id, None)
     assert result.submitted_at == task.completed_at == task.severity_since
     assert "never reported" in result.context["error_message"]
-    assert told(database) == []
+    assert told() == []
 
 
 def test_jobs_are_done_in_order_and_removed_even_when_they_fail(
@@ -472,87 +433,3 @@ def test_job_of_a_server_that_died_stays_marked(keep, database):
 
     with database.reading() as session:
         assert session.scalars(select(Job.current)).all() == [True]
-
-
-# -- silent agents
-
-
-def see(database, moment) -> None:
-    with database.transaction() as session:
-        if session.scalars(select(Agent)).first() is None:
-            session.add(Agent(name="anna", created_at=moment))
-            session.flush()
-        session.execute(update(Agent).values(last_seen_at=moment))
-
-
-def told(database) -> list[tuple[str, str]]:
-    with database.reading() as session:
-        return [
-            (row.notice["kind"], row.recipient)
-            for row in session.scalars(select(Delivery).order_by(Delivery.id))
-        ]
-
-
-def test_silence_is_told_once_with_a_recovery(keep, database, clock, make_loaded):
-    config = make_loaded(general__alerts__no_agent=["local"]).config
-    with database.transaction() as session:
-        add_group(session, "a", due_at=clock.now)
-    upkeep = keep(
-        Duty("silence", timedelta(seconds=15), duties.watch_agents), config=config
-    )
-    for minute in range(30):
-        if minute < 3 or minute >= 20:
-            see(database, clock.now)
-        upkeep.do_due()
-        clock.move(minutes=1)
-
-    assert told(database) == [
-        (NoticeKind.NO_AGENT, "local"),
-        (NoticeKind.AGENT_BACK, "local"),
-    ]
-    with database.reading() as session:
-        notice = session.scalars(select(Delivery.notice)).first()
-    message, values = notice["title"]
-    assert texts_in("en").say(message, **values) == (
-        "No agent has been seen within the last 5 minutes"
-    )
-    assert notice["lines"][0] == [["No agent since", {}], "2026-03-14 12:02:00 UTC"]
-
-
-def test_nobody_is_missed_while_there_is_nothing_to_watch(keep, database, clock):
-    upkeep = keep(Duty("silence", timedelta(seconds=15), duties.watch_agents))
-
-    for _ in range(30):
-        upkeep.do_due()
-        clock.move(minutes=1)
-
-    assert told(database) == []
-
-
-def test_no_agent_alert_goes_to_each_named_recipient(
-    keep, database, clock, make_loaded
-):
-    config = make_loaded(
-        general__alerts__no_agent=["mail", "local"],
-        general__mail={
-            "mailfrom": "argos@argos.example",
-            "addresses": ["a@argos.example", "b@argos.example"],
-        },
-        recurring_tasks__time_without_agent=1,
-    ).config
-    with database.transaction() as session:
-        add_group(session, "a", due_at=clock.now)
-    upkeep = keep(
-        Duty("silence", timedelta(seconds=15), duties.watch_agents), config=config
-    )
-
-    for _ in range(5):
-        upkeep.do_due()
-        clock.move(seconds=15)
-
-    assert [recipient for _, recipient in told(database)] == [
-        "mail:a@argos.example", "mail:b@argos.example", "local"
-    ]  # fmt: skip
-    with database.reading() as session:
-        notice = session.scalars(select(Delivery.notice)).first()
-    assert notice["title"][0] == "No agent has been seen within the last minute"

@@ -1,0 +1,114 @@
+"""The ping to an outside address that has to be earned: when it stops, Argos is broken.
+
+Whoever gets it alarms when it does not come. It goes out only while this server can
+write to its database, work is done in time, notices are delivered, and an agent is
+there; each of these, once broken, stops it within 90 seconds.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from argos.channels.http import HttpSender
+from argos.errors import DeliveryError
+from argos.server.identity import Pool
+from argos.server.queries import agents, leases, soundness
+from argos.server.services.upkeep import Work
+
+log = logging.getLogger(__name__)
+
+LOOK_INTERVAL = timedelta(seconds=15)
+PATIENCE = timedelta(seconds=60)
+"""What is late, unsent or unseen for longer is broken."""
+PING_TIMEOUT_S = 5.0
+
+
+class Pinger(Protocol):
+    """Calls an address."""
+
+    def get(self, url: str) -> None:
+        """Raises DeliveryError unless the answer is a success."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+def open_pinger() -> Pinger:
+    """What calls the address in real life."""
+    return HttpSender(attempt_timeout_s=PING_TIMEOUT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Soundness:
+    """How well the watching goes."""
+
+    agent_seen_at: datetime | None
+    work_due_at: datetime | None
+    """Of the task group that waits for the longest time."""
+    notice_made_at: datetime | None
+    """Of the oldest notice that should be delivered by now."""
+
+
+def find_doubts(sound: Soundness, *, now: datetime) -> list[str]:
+    """Why the ping is not earned; empty: it is."""
+    doubts = []
+    if sound.agent_seen_at is None or now - sound.agent_seen_at > PATIENCE:
+        doubts.append("no agent is there")
+    if sound.work_due_at is not None and now - sound.work_due_at > PATIENCE:
+        late_s = (now - sound.work_due_at).total_seconds()
+        doubts.append(f"task groups are due since {late_s:.0f} s")
+    if sound.notice_made_at is not None and now - sound.notice_made_at > PATIENCE:
+        stuck_s = (now - sound.notice_made_at).total_seconds()
+        doubts.append(f"a notice is not delivered since {stuck_s:.0f} s")
+    return doubts
+
+
+def ping(work: Work, *, open_pinger: Callable[[], Pinger] = open_pinger) -> None:
+    """Call the address of the config, if it is time and the call is earned."""
+    settings = work.config.general.dead_man
+    if settings is None:
+        work.note = None
+        return
+    note = work.note or {}
+    # A transaction that writes: without it the ping would not be earned, either.
+    with work.transaction() as session:
+        sound = Soundness(
+            agents.get_last_seen_at(session),
+            leases.get_next_due_at(session, pools=[Pool.ANYONE]),
+            soundness.get_oldest_stuck_at(session, now=work.now, patience=PATIENCE / 2),
+        )
+    trouble = "; ".join(find_doubts(sound, now=work.now))
+    pinged_at = note.get("pinged_at")
+    now_s = work.now.timestamp()
+    is_due = pinged_at is None or not (
+        0 <= now_s - pinged_at < (settings.every - LOOK_INTERVAL / 2).total_seconds()
+    )
+    if not trouble and is_due:
+        trouble = _call(settings.url.get_secret_value(), open_pinger)
+        pinged_at = now_s
+    elif not trouble:
+        trouble = note.get("trouble", "")
+    _log_change(note.get("trouble", ""), trouble)
+    work.note = {"pinged_at": pinged_at, "trouble": trouble}
+
+
+def _call(url: str, open_pinger: Callable[[], Pinger]) -> str:
+    try:
+        with closing(open_pinger()) as pinger:
+            pinger.get(url)
+    except DeliveryError as err:
+        return f"it did not arrive: {err}"
+    return ""
+
+
+def _log_change(before: str, after: str) -> None:
+    # The seconds in it change all the time.
+    if bool(before) == bool(after):
+        return
+    if after:
+        log.error("The ping of general.dead_man has stopped: %s", after)
+    else:
+        log.info("The ping of general.dead_man goes out again")
