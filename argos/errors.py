@@ -225,5 +225,13 @@ class PasswordError(AccessError):
     """This cannot be a password."""
 
 
+class LinkForged(AccessError):
+    """This link is not as it was sent."""
+
+
+class LinkExpired(AccessError):
+    """This link has expired."""
+
+
 class ForgedRequest(AccessError):
     """This form is out of date, or was not sent from a page of Argos."""

@@ -87,6 +87,28 @@ def ack(
 @incident.command()
 @config_option
 @click.argument("number", type=click.IntRange(min=1))
+@click.option("--comment", default="", help="What there is to say.")
+@_by_option
+def unack(config_path: str | None, number: int, comment: str, by: str) -> None:
+    """Take it back that somebody takes care of incident NUMBER."""
+    from argos.clock import system_clock
+    from argos.server.services.acknowledgement import Word, withdraw
+
+    word = Word(by or getpass.getuser(), comment)
+    with configured_database(config_path) as database:
+        count = withdraw(database, system_clock, incident_id=number, word=word)
+    if not count:
+        _fail(
+            "There is no such incident."
+            if count is None
+            else "Nobody takes care of it, or it is over."
+        )
+    click.echo(f"Incidents nobody takes care of any more: {count}")
+
+
+@incident.command()
+@config_option
+@click.argument("number", type=click.IntRange(min=1))
 @click.argument("text")
 @_by_option
 def comment(config_path: str | None, number: int, text: str, by: str) -> None:

@@ -49,7 +49,19 @@ def test_incidents_are_listed_acknowledged_and_commented(
     assert after == f"{line}  status-is (IPv4)  [ada takes care]\n"
 
 
-@pytest.mark.parametrize("verb", ["ack", "comment"])
+def test_what_somebody_took_care_of_is_given_back(argos: Run, incident: int) -> None:
+    argos("incident", "ack", str(incident), "--by", "ada")
+
+    given_back = argos("incident", "unack", str(incident), "--by", "ada")
+    again = argos("incident", "unack", str(incident))
+
+    assert given_back.stdout == "Incidents nobody takes care of any more: 1\n"
+    assert "takes care" not in argos("incident", "list").stdout
+    assert again.exit_code == 1
+    assert again.stderr == "Nobody takes care of it, or it is over.\n"
+
+
+@pytest.mark.parametrize("verb", ["ack", "unack", "comment"])
 def test_an_incident_that_is_missing_is_one_line(
     argos: Run, incident: int, verb: str
 ) -> None:

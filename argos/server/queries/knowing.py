@@ -53,6 +53,21 @@ def acknowledge(
     return len(changed.all())
 
 
+def withdraw(session: Session, *, leader: int) -> int:
+    """Forget who takes care of what an incident speaks for; of how many open ones."""
+    changed = session.execute(
+        update(Incident)
+        .where(
+            leader_id() == leader,
+            Incident.closed_at.is_(None),
+            Incident.acknowledged_at.is_not(None),
+        )
+        .values(acknowledged_by=None, acknowledged_at=None, acknowledged_until=None)
+        .returning(Incident.id)
+    )
+    return len(changed.all())
+
+
 def add_comment(
     session: Session, *, incident_id: int, author: str, text: str, now: datetime
 ) -> None:

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 MAX_COMMENT_LENGTH = 4_000
 MAX_AUTHOR_LENGTH = 200
+WITHDRAWN = "Nobody takes care of it any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,33 @@ def acknowledge(
                 session, incident_id=incident_id, author=author, text=text, now=now
             )
     log.info("%s takes care of incident %d", author, incident_id)
+    return count
+
+
+def withdraw(
+    database: Database, clock: Clock, *, incident_id: int, word: Word
+) -> int | None:
+    """Take it back that somebody takes care of what an incident speaks for.
+
+    Of how many open incidents; None when there is no such one. That it was taken back
+    stands among the comments, and people are reminded of the problem again.
+    """
+    author, text = word.shown
+    with database.transaction() as session:
+        leader = knowing.get_leader_id(session, incident_id=incident_id)
+        if leader is None:
+            return None
+        count = knowing.withdraw(session, leader=leader)
+        if count:
+            knowing.add_comment(
+                session,
+                incident_id=incident_id,
+                author=author,
+                text=f"{WITHDRAWN} {text}".strip(),
+                now=clock.utcnow(),
+            )
+    if count:
+        log.info("%s: nobody takes care of incident %d", author, incident_id)
     return count
 
 

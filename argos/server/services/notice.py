@@ -49,10 +49,22 @@ def notice_of(delivery: ClaimedDelivery, wording: Wording) -> Notice:
         title=item.title,
         lines=tuple(_lines(delivery, item, wording)),
         url=item.link,
+        acknowledge_url=_acknowledge_link(delivery, item, wording),
         task_id=item.task_id,
         status=item.status,
         items=(item,),
         language=wording.language,
+    )
+
+
+def _acknowledge_link(
+    delivery: ClaimedDelivery, item: Item, wording: Wording
+) -> str | None:
+    """Where to take care of it, of what is not over."""
+    if item.incident_id is None or item.severity is Severity.OK:
+        return None
+    return wording.acknowledge_link(
+        item.incident_id, recipient=delivery.recipient, at=item.at
     )
 
 

@@ -11,7 +11,10 @@ from argos.core.severity import Severity
 from argos.core.text import cut
 from argos.language import SOURCE_LANGUAGE, Texts, mark, texts_in
 from argos.schemas import Config
+from argos.server.services.signed_link import LIFETIME, Acknowledging, LinkSigner
 
+LOG = "local"
+"""The recipient that is the server's log; whoever reads it needs no links."""
 MAX_REASON_LENGTH = 300
 MAX_FOUND_LENGTH = 200
 
@@ -37,6 +40,8 @@ class Wording:
     language: str = SOURCE_LANGUAGE
     base_url: str | None = None
     """Links begin with the configured base URL, or there are none."""
+    signer: LinkSigner | None = None
+    """Signs links that need no login; None: there are none."""
 
     @property
     def texts(self) -> Texts:
@@ -47,11 +52,24 @@ class Wording:
         """A link into our own pages."""
         return None if self.base_url is None else f"{self.base_url.rstrip('/')}{path}"
 
+    def acknowledge_link(
+        self, incident_id: int, *, recipient: str, at: datetime
+    ) -> str | None:
+        """The link by which a recipient says that they take care of an incident.
+
+        The same for the same event, so that a message stays what it is.
+        """
+        if self.signer is None or recipient == LOG:
+            return None
+        wish = Acknowledging(incident_id, recipient, at + LIFETIME)
+        return self.link(f"/acknowledge/{incident_id}?{self.signer.query(wish)}")
+
 
 def wording_for(recipient: str, config: Config) -> Wording:
     """The wording for a recipient; raises DeliveryError when the config has none."""
     general = config.general
-    return Wording(find_setup(recipient, general).language, general.base_url)
+    language = find_setup(recipient, general).language
+    return Wording(language, general.base_url, LinkSigner.of(config))
 
 
 def severity_word(severity: Severity, texts: Texts) -> str:

@@ -59,6 +59,30 @@ def test_taking_care_covers_what_belongs_together(admin, csrf, seeded, gathered,
     assert "\u202e" not in page
 
 
+def test_what_somebody_took_care_of_is_given_back(admin, csrf, seeded, gathered):
+    form = {"csrf": csrf}
+    admin.post(f"/incident/{gathered[0]}/acknowledge", data=form)
+    assert "any more</button>" in admin.get(f"/incident/{gathered[0]}").text
+
+    answer = admin.post(f"/incident/{gathered[1]}/withdraw", data=form)
+
+    assert answer.status_code == 303
+    assert acknowledged(seeded, gathered) == [(None, None)] * 2
+    page = admin.get(f"/incident/{gathered[0]}").text
+    assert "Nobody takes care of it any more." in page
+    assert "any more</button>" not in page
+
+
+def test_programs_give_back_what_somebody_took_care_of(admin, seeded, gathered):
+    path = f"/api/app/incidents/{gathered[0]}"
+    admin.post(f"{path}/acknowledge", json={})
+
+    assert admin.post(f"{path}/withdraw").json() == {"count": 2}
+    assert acknowledged(seeded, gathered) == [(None, None)] * 2
+    assert admin.post(f"{path}/withdraw").status_code == 409
+    assert admin.post("/api/app/incidents/9999999/withdraw").status_code == 404
+
+
 def test_comments_are_kept(admin, csrf, seeded, gathered):
     admin.post(f"/incident/{gathered[0]}/comment", data={"csrf": csrf, "text": "A\nB"})
 
@@ -67,7 +91,7 @@ def test_comments_are_kept(admin, csrf, seeded, gathered):
     assert (comment.author, comment.text) == ("admin", "A\nB")
 
 
-@pytest.mark.parametrize("action", ["acknowledge", "comment"])
+@pytest.mark.parametrize("action", ["acknowledge", "withdraw", "comment"])
 def test_forged_forms_are_refused(admin, seeded, gathered, action):
     answer = admin.post(
         f"/incident/{gathered[0]}/{action}", data={"csrf": "wrong", "text": "x"}
@@ -77,7 +101,7 @@ def test_forged_forms_are_refused(admin, seeded, gathered, action):
     assert acknowledged(seeded, gathered) == [(None, None)] * 2
 
 
-@pytest.mark.parametrize("action", ["acknowledge", "comment"])
+@pytest.mark.parametrize("action", ["acknowledge", "withdraw", "comment"])
 def test_unknown_incident_is_not_found(admin, csrf, action):
     answer = admin.post(f"/incident/999999/{action}", data={"csrf": csrf, "text": "x"})
 

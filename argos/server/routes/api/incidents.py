@@ -70,7 +70,7 @@ class Commenting(BaseModel):
 
 
 class CountAnswer(BaseModel):
-    """How many open incidents somebody takes care of now."""
+    """Of how many open incidents that holds now."""
 
     count: int
 
@@ -121,6 +121,21 @@ def acknowledge_incident(
         raise HTTPException(404, NO_INCIDENT)
     if not count:
         raise HTTPException(409, "The incident is over.")
+    return CountAnswer(count=count)
+
+
+@router.post("/incidents/{incident_id}/withdraw")
+def withdraw_acknowledgement(
+    admin: Admin, _site: OwnSite, app: App, incident_id: RowId
+) -> CountAnswer:
+    """Take it back that somebody takes care of an incident."""
+    count = acknowledgement.withdraw(
+        app.database, app.clock, incident_id=incident_id, word=Word(admin.name)
+    )
+    if count is None:
+        raise HTTPException(404, NO_INCIDENT)
+    if not count:
+        raise HTTPException(409, "Nobody takes care of it, or it is over.")
     return CountAnswer(count=count)
 
 

@@ -103,6 +103,19 @@ def acknowledge(  # a form's fields
     return _back(visit, incident_id)
 
 
+@router.post("/incident/{incident_id}/withdraw", name="withdraw")
+def withdraw(
+    admin: Admin, _form: OwnForm, visit: Visit, app: App, incident_id: RowId
+) -> Response:
+    """Take it back that somebody takes care of an incident."""
+    count = acknowledgement.withdraw(
+        app.database, app.clock, incident_id=incident_id, word=Word(admin.name)
+    )
+    if count is None:
+        raise _unknown()
+    return _back(visit, incident_id)
+
+
 @router.post("/incident/{incident_id}/comment", name="comment_incident")
 def comment_incident(  # a form's fields
     admin: Admin,
