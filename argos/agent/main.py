@@ -1,6 +1,5 @@
 """An agent, put together from its parts."""
 
-import asyncio
 import hashlib
 import logging
 import os
@@ -98,7 +97,6 @@ def _make_outage_watch(settings: AgentSettings) -> OutageWatch | None:
         server=settings.client.url,
         after_s=settings.outage.after_s,
         clock=system_clock,
-        run_blocking=asyncio.to_thread,
     )
 
 

@@ -5,16 +5,15 @@ The server tells people of everything else; of its own end it cannot.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
-from argos.agent.reporter import RunBlocking
 from argos.clock import Clock
 from argos.errors import DeliveryError
 
@@ -32,10 +31,8 @@ class Event(StrEnum):
     BACK = "server-back"
 
 
-class Post(Protocol):
-    """Posts a document as JSON; raises DeliveryError."""
-
-    def __call__(self, document: dict[str, Any], /) -> None: ...
+Post = Callable[[dict[str, Any]], Awaitable[None]]
+"""Posts a document as JSON, within some seconds; raises DeliveryError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +54,12 @@ class OutageWatch:
         server: str,
         after_s: float,
         clock: Clock,
-        run_blocking: RunBlocking,
     ) -> None:
         self._post = post
         self._agent = agent
         self._server = server
         self._after_s = after_s
         self._clock = clock
-        self._run_blocking = run_blocking
         self._failing_at: float | None = None
         self._failing_since: datetime | None = None
         self._told_since: datetime | None = None
@@ -104,7 +99,7 @@ class OutageWatch:
         self, event: Event, since: datetime, document: dict[str, Any]
     ) -> None:
         try:
-            await self._run_blocking(lambda: self._post(document))
+            await self._post(document)
         except DeliveryError as err:
             log.error("Could not tell that %s: %s", document["title"], err)  # noqa: TRY400  # no bug of ours
         else:
@@ -136,19 +131,23 @@ class OutageWatch:
         }
 
 
-def poster(url: str) -> Callable[[dict[str, Any]], None]:
+def poster(url: str, *, timeout_s: float = POST_TIMEOUT_S) -> Post:
     """What posts to an address in real life; redirects are not followed."""
 
-    def post(document: dict[str, Any]) -> None:
+    async def post(document: dict[str, Any]) -> None:
         host = urlsplit(url).netloc.rpartition("@")[2]
         try:
-            answer = httpx2.post(
-                url, json=document, timeout=POST_TIMEOUT_S, follow_redirects=False
-            )
-        except httpx2.HTTPError as err:
+            async with (
+                asyncio.timeout(timeout_s),
+                httpx2.AsyncClient(follow_redirects=False) as client,
+                # Only the status counts: the answer's body is not read.
+                client.stream("POST", url, json=document) as answer,
+            ):
+                status = answer.status_code
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as err:
             reason = str(err) or type(err).__name__
             raise DeliveryError(f"{host} cannot be reached: {reason}") from err
-        if not answer.is_success:
-            raise DeliveryError(f"{host} answered {answer.status_code}")
+        if not 200 <= status < 300:
+            raise DeliveryError(f"{host} answered {status}")
 
     return post

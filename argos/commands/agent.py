@@ -248,8 +248,12 @@ def _make_outage(wishes: _Wishes) -> "OutageSettings | None":
 
     if wishes.outage_url is None:
         return None
-    parts = urlsplit(wishes.outage_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(wishes.outage_url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
         raise click.UsageError(
             "--outage-url must be a URL, such as https://chat.example.org/hooks/x."
         )

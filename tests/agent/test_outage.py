@@ -1,6 +1,7 @@
 """An agent's last word on a server that is gone (I-41)."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,6 @@ from tests.agent.doubles import (
     Agent,
     MemoryEngine,
     MemoryServer,
-    run_inline,
     run_virtual,
 )
 from tests.agent.scripted_server import Reply, scripted_server
@@ -29,7 +29,7 @@ class Chat:
         self.attempts: list[float] = []
         self.error: DeliveryError | None = None
 
-    def __call__(self, document) -> None:
+    async def __call__(self, document) -> None:
         self.attempts.append(self._loop.time())
         if self.error is not None:
             raise self.error
@@ -47,7 +47,6 @@ def live(*, up_s, down_s, then_up_s=0.0, trouble_s=0.0) -> Chat:
             server="https://user:secret@argos.example:8000/",
             after_s=600.0,
             clock=VirtualClock(loop),
-            run_blocking=run_inline,
         )
         agent = Agent(loop, server, MemoryEngine(), outage=watch)
         working = asyncio.create_task(agent.work(up_s + down_s + then_up_s))
@@ -110,9 +109,9 @@ async def test_what_is_told_is_posted_as_json():
 
     async with scripted_server(lambda _: next(replies)) as server:
         post = poster(f"{server.url}/hook?token=secret")
-        await asyncio.to_thread(post, {"kind": "server-gone"})
+        await post({"kind": "server-gone"})
         with pytest.raises(DeliveryError, match="answered 302") as refused:
-            await asyncio.to_thread(post, {"kind": "server-back"})
+            await post({"kind": "server-back"})
 
     assert "secret" not in str(refused.value)
     targets = [request.target for request in server.requests]
@@ -124,6 +123,53 @@ async def test_an_address_that_nobody_answers_at_is_an_error():
     post = poster(f"http://127.0.0.1:{free_port()}/secret")
 
     with pytest.raises(DeliveryError, match="cannot be reached") as failed:
-        await asyncio.to_thread(post, {})
+        await post({})
 
     assert "secret" not in str(failed.value)
+
+
+@contextlib.asynccontextmanager
+async def answering(answer):
+    """The URL of a server that answers each connection so, until it is broken off."""
+    tasks = set()
+
+    async def run(writer) -> None:
+        try:
+            await answer(writer)
+        finally:
+            writer.transport.abort()
+
+    def accept(_reader, writer) -> None:
+        tasks.add(asyncio.create_task(run(writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_an_answer_without_end_is_not_read():
+    async def endless(writer) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+
+    async with answering(endless) as url, asyncio.timeout(5.0):
+        await poster(url)({})
+
+
+async def test_an_answer_that_drips_is_given_up():
+    async def drip(writer) -> None:
+        for letter in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000:
+            writer.write(bytes([letter]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with answering(drip) as url:
+        with pytest.raises(DeliveryError, match="cannot be reached"):
+            await poster(url, timeout_s=0.3)({})

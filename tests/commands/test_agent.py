@@ -54,10 +54,13 @@ def wishes(**changes: Any) -> _Wishes:
 # Options
 
 
-def test_an_address_for_outages_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("url", ["chat.example.org", "http://[::1/x", "ftp://a/b"])
+def test_an_address_for_outages_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(click.UsageError, match="--outage-url must be a URL"):
-        _make_settings(wishes(outage_url="chat.example.org"), {})
+        _make_settings(wishes(outage_url=url), {})
 
+
+def test_an_address_for_outages_is_taken() -> None:
     settings = _make_settings(wishes(outage_url="https://c.example/x"), {})
     assert settings.outage is not None
     assert settings.outage.after_s == 600.0

@@ -12,8 +12,8 @@ from argos.channels import NoticeKind
 from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.services.silence import REMINDER_INTERVAL
 
-FORGOTTEN_AFTER = timedelta(days=1)
-"""Who was gone for so long is not expected any more."""
+QUIET_AFTER = timedelta(days=1)
+"""Nobody is reminded any more of who is gone for so long, nor told of them anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ def look_for_absent(
             if absence is not None:
                 news.append(News(agent, NoticeKind.AGENT_RETURNED, absence.since))
             continue
-        if now - moment >= FORGOTTEN_AFTER or now - watched_since < tolerated:
-            if absence is not None and now - moment < FORGOTTEN_AFTER:
-                after[agent] = absence
-            continue
-        if absence is None or now - absence.told_at >= REMINDER_INTERVAL:
+        is_calm = now - moment >= QUIET_AFTER or now - watched_since < tolerated
+        is_due = absence is None or now - absence.told_at >= REMINDER_INTERVAL
+        if is_due and not is_calm:
             news.append(News(agent, NoticeKind.AGENT_GONE, moment))
             absence = Absence(moment, now)
-        after[agent] = absence
+        if absence is not None:
+            # However long it takes: who was told of it is told of the return.
+            after[agent] = absence
     return after, news

@@ -6,6 +6,7 @@ there; each of these, once broken, stops it within 90 seconds.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from typing import Protocol
 
 from argos.channels.http import HttpSender
 from argos.errors import DeliveryError
-from argos.server.identity import Pool
 from argos.server.queries import agents, leases, soundness
+from argos.server.services.lease import allowed_pools
 from argos.server.services.upkeep import Work
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def open_pinger() -> Pinger:
 class Soundness:
     """How well the watching goes."""
 
-    agent_seen_at: datetime | None
+    has_agents: bool
     work_due_at: datetime | None
     """Of the task group that waits for the longest time."""
     notice_made_at: datetime | None
@@ -55,7 +56,7 @@ class Soundness:
 def find_doubts(sound: Soundness, *, now: datetime) -> list[str]:
     """Why the ping is not earned; empty: it is."""
     doubts = []
-    if sound.agent_seen_at is None or now - sound.agent_seen_at > PATIENCE:
+    if not sound.has_agents:
         doubts.append("no agent is there")
     if sound.work_due_at is not None and now - sound.work_due_at > PATIENCE:
         late_s = (now - sound.work_due_at).total_seconds()
@@ -75,9 +76,12 @@ def ping(work: Work, *, open_pinger: Callable[[], Pinger] = open_pinger) -> None
     note = work.note or {}
     # A transaction that writes: without it the ping would not be earned, either.
     with work.transaction() as session:
+        live = agents.list_live_agents(session, seen_after=work.now - PATIENCE)
+        # What none of them can probe is no sign that something is broken.
+        pools = {pool for agent in live for pool in allowed_pools(agent.capabilities)}
         sound = Soundness(
-            agents.get_last_seen_at(session),
-            leases.get_next_due_at(session, pools=[Pool.ANYONE]),
+            bool(live),
+            leases.get_next_due_at(session, pools=sorted(pools)),
             soundness.get_oldest_stuck_at(session, now=work.now, patience=PATIENCE / 2),
         )
     trouble = "; ".join(find_doubts(sound, now=work.now))
@@ -106,9 +110,13 @@ def _call(url: str, open_pinger: Callable[[], Pinger]) -> str:
 
 def _log_change(before: str, after: str) -> None:
     # The seconds in it change all the time.
-    if bool(before) == bool(after):
+    if _without_numbers(before) == _without_numbers(after):
         return
     if after:
         log.error("The ping of general.dead_man has stopped: %s", after)
     else:
         log.info("The ping of general.dead_man goes out again")
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+ s", "", text)

@@ -24,8 +24,7 @@ def watch_agents(work: Work) -> None:
     """Tell when no agent has been seen for too long, or one has not; and of returns."""
     with work.transaction() as session:
         if not counters.has_active_tasks(session):
-            # There is nothing to watch, so nobody is missed.
-            work.note = None
+            # There is nothing to watch, so nobody is missed; what was told stays known.
             return
         alerts = work.config.general.alerts
         minutes = work.config.recurring_tasks.time_without_agent

@@ -50,11 +50,20 @@ def test_a_server_that_was_away_gives_agents_time_to_come_back():
     assert (after, news) == ({}, [])
 
 
-def test_who_is_gone_for_a_day_is_forgotten_without_a_word():
+def test_who_is_gone_for_a_day_is_called_to_mind_no_more_but_its_return_is_told():
     known = {"bert": Absence(START, START + 23 * 60 * MINUTE)}
-    now = START + timedelta(days=1)
+    now = START + timedelta(days=3)
 
-    assert look(known, now=now, anna=now, bert=START) == ({}, [])
+    assert look(known, now=now, anna=now, bert=START) == (known, [])
+    after, news = look(known, now=now, anna=now, bert=now)
+    assert after == {}
+    assert kinds(news) == [("bert", NoticeKind.AGENT_RETURNED)]
+
+
+def test_who_was_gone_for_long_before_anybody_looked_is_not_told():
+    now = START + timedelta(days=3)
+
+    assert look(now=now, anna=now, bert=START) == ({}, [])
 
 
 def test_an_agent_whose_row_is_gone_is_forgotten():
