@@ -168,17 +168,20 @@ def _send(client: httpx2.Client, agent: str, body: bytes) -> int:
 
 
 def lease_and_post(plan: Plan) -> Tally:
-    """Lease what is due and report it, as fast as the server lets us."""
+    """Lease what is due and report it, as fast as the server lets us, until all is done."""
     count, leases, posts = 0, list[float](), list[float]()
     query = {
-        "agent_id": plan.name, "limit": plan.batch // len(CHECKS),
-        "capabilities": "ipv6", "wait": 2,
-    }  # fmt: skip
+        "agent_id": plan.name,
+        "limit": plan.batch // len(CHECKS),
+        "capabilities": "ipv6",
+    }
     with httpx2.Client(base_url=plan.url, headers=HEADERS, timeout=60) as client:
         begin = time.perf_counter()
         while time.perf_counter() - begin < plan.seconds:
             start = time.perf_counter()
             tasks = client.get("/api/tasks", params=query).raise_for_status().json()
+            if not tasks:
+                break
             leases.append(time.perf_counter() - start)
             body = json.dumps([
                 _item(task["id"], task["lease_no"], task["leased_at"], 1_000)
