@@ -157,7 +157,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that only reads, in one snapshot where the database has them."""
+        """A session that only reads; on SQLite in one snapshot."""
         with (
             self._translating_errors(),
             Session(self.engine, expire_on_commit=False, autoflush=False) as session,
@@ -166,7 +166,7 @@ class Database:
 
     @contextmanager
     def viewing(self) -> Iterator[Session]:
-        """A session for a page: of a small pool, for a limited time, only to read."""
+        """A session for a page: of a small pool, for a limited time, in one snapshot."""
         with (
             self._translating_errors(),
             Session(self._viewing, expire_on_commit=False, autoflush=False) as session,
@@ -363,9 +363,14 @@ def _limit_sqlite(connection: Connection, *, seconds: float) -> None:
 
 
 def _limit_postgresql(connection: Connection, *, seconds: float) -> None:
-    """End each statement that takes longer; set for the transaction, for poolers."""
+    """End each statement that takes longer; set for the transaction, for poolers.
+
+    A page takes several statements, which must not see results go from the open hour
+    into a day in between: counted twice, or not at all.
+    """
     connection.exec_driver_sql(
-        f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {seconds * 1000:.0f}"
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+        f" SET LOCAL statement_timeout = {seconds * 1000:.0f}"
     )
 
 

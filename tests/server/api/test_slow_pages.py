@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from argos.clock import utcnow
 from argos.errors import DatabaseUnreachable, TookTooLong
 from argos.server.database import Database, ViewLimits
 from argos.server.main import get_application
+from argos.server.models import ConfigCache
 from tests.server.factories import SECRET, add_group, make_config
 
 ENDLESS = text(
@@ -58,6 +59,19 @@ def test_pages_do_not_write(postgresql_database):
         postgresql_database.viewing() as session,
     ):
         session.execute(text("DELETE FROM config_cache"))
+
+
+def test_a_page_sees_one_moment(database):
+    with database.viewing() as page:
+        before = page.scalars(select(ConfigCache.name)).all()
+        with database.transaction() as session:
+            session.add(ConfigCache(name="later", val="x", updated_at=utcnow()))
+        after = page.scalars(select(ConfigCache.name)).all()
+    with database.viewing() as page:
+        next_page = page.scalars(select(ConfigCache.name)).all()
+
+    assert after == before
+    assert set(next_page) - set(before) == {"later"}
 
 
 @pytest.fixture
