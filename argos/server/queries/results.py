@@ -221,6 +221,17 @@ def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, TaskRow]:
     return {row[0]: TaskRow._make(row) for row in rows}
 
 
+def list_completed_at(session: Session, *, ids: Collection[int]) -> dict[int, datetime]:
+    """When the runs that moved some tasks last were measured; unmoved ones left out."""
+    columns = Task.__table__.c
+    rows = session.execute(
+        select(columns.id, columns.completed_at).where(
+            id_in(session, columns.id, ids), columns.completed_at.is_not(None)
+        )
+    )
+    return {row.id: row.completed_at for row in rows}
+
+
 def lock_schedules(session: Session, *, ids: Collection[int]) -> dict[int, ScheduleRow]:
     """Schedule rows by id, locked in the order of their ids."""
     rows = session.execute(

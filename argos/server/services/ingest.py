@@ -113,6 +113,8 @@ class Batch:
     _changes: list[Change] = field(default_factory=list)
     _runs: dict[int, Run] = field(default_factory=dict)
     _ids: list[int] = field(default_factory=list)
+    _stored_at: dict[int, datetime] = field(default_factory=dict)
+    """By tasks whose last run is reported once more: when it was measured."""
     _witnesses: Witnesses | None = None
     _is_suspect: bool = False
 
@@ -121,6 +123,7 @@ class Batch:
         if not read:
             return
         self._load(session, {item.result.task_id for item in read})
+        self._load_repeated(session, read)
         self._witnesses = Witnesses(session, agent=self.agent, now=self.now)
         verdicts = self._finalize(read)
         self._load_restless(session, read, verdicts)
@@ -162,6 +165,16 @@ class Batch:
         self._schedules = queries.lock_schedules(
             session, ids=sorted(group for group in groups if group is not None)
         )
+
+    def _load_repeated(self, session: Session, read: Sequence[ReadItem]) -> None:
+        ids = [
+            task.id
+            for item in read
+            if (task := self._glances.get(item.result.task_id)) is not None
+            and item.result.lease_no == task.applied_lease_no
+        ]
+        if ids:
+            self._stored_at = queries.list_completed_at(session, ids=ids)
 
     def _finalize(self, read: Sequence[ReadItem]) -> "_Verdicts":
         rules = finalize_rules(self.config)
@@ -234,6 +247,11 @@ class Batch:
     ) -> datetime:
         if result.leased_at is None or result.elapsed_us is None:
             return self.now
+        stored_at = self._stored_at.get(result.task_id)
+        if stored_at is not None and stored_at < result.leased_at:
+            # Measured before it was leased: our clock was set back in between, and
+            # this is the same result once more, whatever the clock says by now.
+            return stored_at
         moment = result.leased_at + timedelta(microseconds=result.elapsed_us)
         if moment > self.now + TOLERATED_SKEW:
             if schedule is not None and schedule.leased_at == result.leased_at:

@@ -468,6 +468,20 @@ def test_refused_item_stores_and_moves_nothing(server, add, changes, agent, reas
     assert server.one(Schedule).leased_at is not None
 
 
+@pytest.mark.parametrize("set_right", [False, True], ids=["still wrong", "right again"])
+def test_a_repeat_is_known_after_our_clock_was_set_back(server, add, set_right):
+    add()
+    (task,) = server.lease()
+    server.now -= timedelta(hours=1)
+    first = server.post([measured(task)])
+
+    server.now += timedelta(hours=1, seconds=2) if set_right else SECOND
+    again = server.post([measured(task)])
+
+    assert again == first
+    assert [result.is_late for result in server.all(Result)] == [False]
+
+
 def test_result_of_an_archived_task_is_stored_late(server, add):
     add()
     (task,) = server.lease()
