@@ -19,7 +19,6 @@ from argos.errors import DeliveryError
 
 log = logging.getLogger(__name__)
 
-DEFAULT_OUTAGE_S = 600.0
 RETRY_INTERVAL_S = 60.0
 POST_TIMEOUT_S = 10.0
 
@@ -40,7 +39,7 @@ class OutageSettings:
     """Whom an agent tells of a server that is gone, and when."""
 
     url: str
-    after_s: float = DEFAULT_OUTAGE_S
+    after_s: float
 
 
 class OutageWatch:
@@ -144,7 +143,11 @@ def poster(url: str, *, timeout_s: float = POST_TIMEOUT_S) -> Post:
                 client.stream("POST", url, json=document) as answer,
             ):
                 status = answer.status_code
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as err:
+        except TimeoutError as err:
+            raise DeliveryError(
+                f"{host} did not answer within {timeout_s:g} s"
+            ) from err
+        except (httpx2.HTTPError, httpx2.InvalidURL) as err:
             reason = str(err) or type(err).__name__
             raise DeliveryError(f"{host} cannot be reached: {reason}") from err
         if not 200 <= status < 300:

@@ -11,7 +11,7 @@ from typing import Protocol
 READ = 1
 WRITE = 2
 _BOTH = READ | WRITE
-# CURL_POLL_REMOVE is none of it.
+"""What there is of it in libcurl's word for "no longer" (CURL_POLL_REMOVE): nothing."""
 
 
 class Poller(Protocol):

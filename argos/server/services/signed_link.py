@@ -24,10 +24,11 @@ _SIGNATURE_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Acknowledging:
-    """What a link allows: to take care of an incident, in a recipient's name."""
+    """What a link allows: to take care of an incident."""
 
     incident_id: int
     recipient: str
+    """Whom it was sent to, as the config calls them; no address, and no secret."""
     expires_at: datetime
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from argos.channels import find_setup
+from argos.channels import find_setup, recipient_name
 from argos.core.severity import Severity
 from argos.core.text import cut
 from argos.language import SOURCE_LANGUAGE, Texts, mark, texts_in
@@ -55,13 +55,13 @@ class Wording:
     def acknowledge_link(
         self, incident_id: int, *, recipient: str, at: datetime
     ) -> str | None:
-        """The link by which a recipient says that they take care of an incident.
+        """The link by which whoever was told says that they take care of an incident.
 
         The same for the same event, so that a message stays what it is.
         """
         if self.signer is None or recipient == LOG:
             return None
-        wish = Acknowledging(incident_id, recipient, at + LIFETIME)
+        wish = Acknowledging(incident_id, recipient_name(recipient), at + LIFETIME)
         return self.link(f"/acknowledge/{incident_id}?{self.signer.query(wish)}")
 
 

@@ -18,6 +18,7 @@ from argos.agent.engine.wire import (
     settings_from_item,
     settings_to_item,
 )
+from argos.core.headers import HeaderFields
 from argos.core.options import (
     ClientCertificate,
     HTTPVersion,
@@ -59,6 +60,7 @@ OUTCOMES = [
         remote_address="::1",
         http_version="1.1",
     ),
+    ProbeResponse(200, headers=HeaderFields(b"HTTP/1.1 200 OK\r\nA: \xe9\r\n\r\n")),
     ProbeFailure(FailureKind.DNS, "No."),
     ProbeFailure(
         FailureKind.REDIRECT,

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
 from argos.errors import DeliveryError
 from argos.server.models import Agent, Delivery, DeliveryState, Schedule
+from argos.server.queries.duties import Turn
 from argos.server.services import dead_man
-from argos.server.services.upkeep import Duty
+from argos.server.services.upkeep import Duty, TurnLost, Work
 from tests.server.factories import add_group
 
 URL = "https://ping.example/secret-token"
@@ -95,6 +96,23 @@ def test_without_an_agent_it_stops(live, outside, clock):
     assert max(outside.calls) - broken_at <= timedelta(seconds=90)
 
 
+def test_who_cannot_write_to_the_database_does_not_call(
+    make_means, database, make_loaded, clock, outside
+):
+    config = make_loaded(general__dead_man={"url": URL, "every": "1m"}).config
+    duty = Duty("dead-man", dead_man.LOOK_INTERVAL, lambda work: None)
+    with database.transaction() as session:
+        session.add(Agent(name="anna", created_at=clock.now, last_seen_at=clock.now))
+    # A turn that was never claimed: what it writes is not taken.
+    turn = Turn("dead-man", 1, None)
+    work = Work(make_means(config=config), duty, turn, clock.now)
+
+    with pytest.raises(TurnLost):
+        dead_man.ping(work, open_pinger=lambda: outside)
+
+    assert outside.calls == []
+
+
 def test_without_work_being_done_it_stops(live, outside, clock):
     live(120)
     broken_at = clock.now
@@ -156,5 +174,3 @@ def test_nobody_is_called_without_an_address(keep, database, clock, outside):
     upkeep.do_due()
 
     assert outside.calls == []
-    with database.reading() as session:
-        assert session.scalars(select(Agent.name)).all() == ["anna"]
