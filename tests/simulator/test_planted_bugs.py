@@ -10,7 +10,7 @@ from tests.simulator.checker import violations
 from tests.simulator.scenario import storm
 from tests.simulator.world import simulate
 
-SEEDS = range(2)
+SEEDS = range(4)
 """In one of so many storms each bug must show."""
 
 pytestmark = pytest.mark.timeout(120)
