@@ -1,10 +1,10 @@
 """What goes into one message: single notices in calm times, digests in storms.
 
-The first notice after a quiet minute goes out at once. What follows waits for ten seconds,
-and is told one by one unless it is too much: what has one cause, and more than five notices
-of one website, go into one message, and so does everything together when there would be more than five
-messages. After such a digest the next window lasts a minute. A thousand websites that
-break within a minute are thus three messages.
+What comes in a calm time is told at once, and so is a second notice ten seconds later.
+From the third message within two minutes on, everything that comes within a minute is
+told together, and so it is whenever there is more at once. Nobody gets more than three
+messages in any two minutes, whether a thousand websites break at once or one after the
+other.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,12 @@ from datetime import datetime, timedelta
 
 FIRST_WINDOW = timedelta(seconds=10)
 NEXT_WINDOW = timedelta(seconds=60)
+SPAN = timedelta(minutes=2)
+"""What was told within it counts."""
+MAX_QUICK = 2
+"""So many messages within the span are told without waiting for others."""
 MAX_SINGLE = 5
-"""So many notices are told one by one."""
+"""When more than so many notices come at once, none of them is told alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,8 @@ class Waiting:
 class Rhythm:
     """What a recipient heard of late."""
 
-    flushed_at: datetime | None = None
-    """When it was last decided what to tell."""
-    streak: int = 0
-    """How many messages there were since it was last quiet for a minute."""
+    told_at: tuple[datetime, ...] = ()
+    """When each message of the last two minutes was decided, oldest first."""
     was_digest: bool = False
     """Whether the last message told of everything together."""
 
@@ -102,36 +104,45 @@ def decide(
     """
     if pending and not is_patient:
         return Flush((tuple(one.id for one in pending),), rhythm, now)
-    if not pending or now < window_end(rhythm, now=now):
+    recent = _recent(rhythm, now=now)
+    if not pending or now < _window_end(recent, rhythm.was_digest, now=now):
         return None
-    is_calm = _is_calm(rhythm, now=now)
-    streak = 0 if is_calm else rhythm.streak
-    is_storm = rhythm.was_digest and not is_calm
     messages = _by_website(pending)
-    is_digest = is_storm or streak + len(messages) > MAX_SINGLE
+    if not recent and len(messages) <= MAX_SINGLE:
+        # The others are told with what comes in the meantime.
+        messages, is_digest = messages[:1], False
+    else:
+        is_storm = bool(recent) and rhythm.was_digest
+        is_digest = is_storm or len(recent) + len(messages) > MAX_QUICK
     if is_digest:
         messages = (tuple(one.id for one in pending),)
-    elif is_calm:
-        messages = messages[:1]
-    after = Rhythm(now, streak + len(messages), is_digest)
-    return Flush(messages, after, window_end(after, now=now))
+    told_at = (*recent, *(now for _ in messages))
+    return Flush(
+        messages,
+        Rhythm(told_at, is_digest),
+        _window_end(told_at, is_digest, now=now),
+    )
 
 
 def window_end(rhythm: Rhythm, *, now: datetime) -> datetime:
     """From when on the next message may go out."""
-    if rhythm.flushed_at is None or _is_calm(rhythm, now=now):
+    return _window_end(_recent(rhythm, now=now), rhythm.was_digest, now=now)
+
+
+def _recent(rhythm: Rhythm, *, now: datetime) -> tuple[datetime, ...]:
+    if rhythm.told_at and rhythm.told_at[-1] > now + NEXT_WINDOW:
+        # A clock that was set back must not hold up what there is to tell.
+        return ()
+    return tuple(at for at in rhythm.told_at if at > now - SPAN)
+
+
+def _window_end(
+    recent: Sequence[datetime], was_digest: bool, *, now: datetime
+) -> datetime:
+    if not recent:
         return now
-    return rhythm.flushed_at + (NEXT_WINDOW if rhythm.was_digest else FIRST_WINDOW)
-
-
-def _is_calm(rhythm: Rhythm, *, now: datetime) -> bool:
-    at = rhythm.flushed_at
-    if at is None:
-        return True
-    # A storm is over when its last window has passed, and another one without news.
-    rest = 2 * NEXT_WINDOW if rhythm.was_digest else NEXT_WINDOW
-    # A clock that was set back must not hold up what there is to tell.
-    return now >= at + rest or now < at - NEXT_WINDOW
+    is_slow = was_digest or len(recent) >= MAX_QUICK
+    return recent[-1] + (NEXT_WINDOW if is_slow else FIRST_WINDOW)
 
 
 def _by_website(pending: Sequence[Waiting]) -> tuple[tuple[int, ...], ...]:

@@ -21,6 +21,7 @@ REVISIONS = (
     "20261125_gathered_incidents",
     "20261125_agent_load",
     "20261125_silences",
+    "20261126_told_times",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

@@ -209,10 +209,9 @@ class DeliveryTarget(Base):
     recipient: Mapped[str] = mapped_column(primary_key=True)
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Nothing is sent before: more may come to be told together, or it fails."""
-    flushed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When it was last decided what goes into messages."""
-    streak: Mapped[int] = mapped_column(default=0)
-    """How many messages there were since it was last quiet."""
+    told_at: Mapped[list[int] | None] = mapped_column(JsonDocument)
+    """When it was decided what goes into each message of the last two minutes, in
+    microseconds since 1970."""
     was_digest: Mapped[bool] = mapped_column(default=False)
     failures: Mapped[int] = mapped_column(default=0)
     """How many attempts in a row failed."""

@@ -105,8 +105,8 @@ ON CONFLICT (message_id) DO NOTHING
 """
 _STATE = Delivery.__table__.c.state.type
 _ADD_TARGET = text("""
-INSERT INTO delivery_targets (recipient, streak, was_digest, failures, is_given_up)
-VALUES (:recipient, 0, false, 0, false)
+INSERT INTO delivery_targets (recipient, was_digest, failures, is_given_up)
+VALUES (:recipient, false, 0, false)
 ON CONFLICT (recipient) DO NOTHING
 """)
 

@@ -26,7 +26,7 @@ from argos.core.grouping import (
 from argos.core.text import cut, visible
 from argos.errors import DatabaseError, DeliveryError
 from argos.schemas import Config
-from argos.server.columns import to_epoch_us
+from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.database import Database, Session
 from argos.server.models import DeliveryState, DeliveryTarget
 from argos.server.queries import deliveries as queries
@@ -214,7 +214,8 @@ class _Lane:
         now: datetime,
     ) -> str | None:
         """Put what is pending into messages; returns the first one's id."""
-        rhythm = Rhythm(target.flushed_at, target.streak, target.was_digest)
+        told_at = tuple(from_epoch_us(moment) for moment in target.told_at or ())
+        rhythm = Rhythm(told_at, target.was_digest)
         is_patient = is_patient_recipient(self._recipient, self._means.get_config())
         flush = decide(pending, rhythm, now=now, is_patient=is_patient)
         if flush is None:
@@ -230,8 +231,7 @@ class _Lane:
             stamp = f".{to_epoch_us(now):x}.{len(ids)}" if is_digest else ""
             batch_ids.append(first + stamp)
             queries.put_into_message(session, ids=ids, batch_id=batch_ids[-1])
-        target.flushed_at = flush.rhythm.flushed_at
-        target.streak = flush.rhythm.streak
+        target.told_at = [to_epoch_us(moment) for moment in flush.rhythm.told_at]
         target.was_digest = flush.rhythm.was_digest
         return batch_ids[0]
 
