@@ -95,6 +95,8 @@ class Alerts(Section):
     """Who hears that no agent has been seen for a while."""
     agent_gone: Recipients | None = None
     """Who hears that one agent of several is gone; None: those of `no_agent`."""
+    overdue: Recipients | None = None
+    """Who hears that agents do not keep up; None: those of `no_agent`."""
     undelivered: Recipients = ("local",)
     """Who hears that a notice to somebody else was given up."""
 
@@ -102,6 +104,11 @@ class Alerts(Section):
     def of_agent_gone(self) -> tuple[str, ...]:
         """Who hears that one agent is gone."""
         return self.no_agent if self.agent_gone is None else self.agent_gone
+
+    @property
+    def of_overdue(self) -> tuple[str, ...]:
+        """Who hears that probes are overdue."""
+        return self.no_agent if self.overdue is None else self.overdue
 
     @property
     def by_severity(self) -> Mapping[Severity, tuple[str, ...]]:

@@ -1,11 +1,12 @@
 """How well the watching itself goes."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from argos.server.models import Delivery, DeliveryState
+from argos.server.models import Delivery, DeliveryState, Schedule
 
 
 def get_oldest_stuck_at(
@@ -23,3 +24,14 @@ def get_oldest_stuck_at(
         )
     )
     return moment
+
+
+def count_overdue(session: Session, *, pools: Sequence[int], before: datetime) -> int:
+    """How many task groups of these pools were due before a moment."""
+    statement = (
+        select(func.count())
+        .select_from(Schedule)
+        .where(Schedule.pool.in_([int(pool) for pool in pools]))
+        .where(Schedule.due_at < before)
+    )
+    return session.scalar(statement) or 0

@@ -15,15 +15,13 @@ from typing import Protocol
 
 from argos.channels.http import HttpSender
 from argos.errors import DeliveryError
-from argos.server.queries import agents, leases, soundness
-from argos.server.services.lease import allowed_pools
+from argos.server.queries import leases, soundness
+from argos.server.services.overdue import PATIENCE, served_pools
 from argos.server.services.upkeep import Work
 
 log = logging.getLogger(__name__)
 
 LOOK_INTERVAL = timedelta(seconds=15)
-PATIENCE = timedelta(seconds=60)
-"""What is late, unsent or unseen for longer is broken."""
 PING_TIMEOUT_S = 5.0
 
 
@@ -76,12 +74,11 @@ def ping(work: Work, *, open_pinger: Callable[[], Pinger] = open_pinger) -> None
     note = work.note or {}
     # A transaction that writes: without it the ping would not be earned, either.
     with work.transaction() as session:
-        live = agents.list_live_agents(session, seen_after=work.now - PATIENCE)
-        # What none of them can probe is no sign that something is broken.
-        pools = {pool for agent in live for pool in allowed_pools(agent.capabilities)}
+        # What no agent can probe is no sign that something is broken.
+        pools = served_pools(session, now=work.now)
         sound = Soundness(
-            bool(live),
-            leases.get_next_due_at(session, pools=sorted(pools)),
+            bool(pools),
+            leases.get_next_due_at(session, pools=pools),
             soundness.get_oldest_stuck_at(session, now=work.now, patience=PATIENCE / 2),
         )
     trouble = "; ".join(find_doubts(sound, now=work.now))

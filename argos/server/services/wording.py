@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from argos.channels import find_setup, recipient_name
 from argos.core.severity import Severity
 from argos.core.text import cut
-from argos.language import SOURCE_LANGUAGE, Texts, mark, texts_in
+from argos.language import SOURCE_LANGUAGE, Phrase, Texts, mark, texts_in
 from argos.schemas import Config
 from argos.server.services.signed_link import LIFETIME, Acknowledging, LinkSigner
 
@@ -101,6 +101,15 @@ def format_duration(duration: timedelta, texts: Texts) -> str:
         if count or first == len(units) - 1
     ]
     return " ".join(shown)
+
+
+def rough_duration(duration: timedelta) -> Phrase:
+    """A duration for people, in the largest unit that it has two of: `90 s`, `2 min`."""
+    seconds = max(0, int(duration.total_seconds()))
+    for size, unit in zip((86_400, 3_600, 60), _UNITS, strict=False):
+        if seconds >= 2 * size:
+            return Phrase(unit, {"number": seconds // size})
+    return Phrase(_UNITS[-1], {"number": seconds})
 
 
 def reason_of(facts: Mapping[str, Any] | None) -> str | None:
