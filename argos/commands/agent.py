@@ -78,7 +78,8 @@ DEFAULT_SLOTS = 100
     "--location",
     default="",
     help="Where the agent stands, such as a town or a provider. A new problem is looked "
-    "at again from another location, where there is an agent.",
+    "at again from another location, where there is an agent, and websites whose "
+    "`locations` name it are watched from here.",
 )
 @click.option(
     "--user-agent", default="", help="A text to append to the User-Agent headers."

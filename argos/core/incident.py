@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from argos.core.flapping import RunHistory
+from argos.core.quorum import Ballot
 from argos.core.severity import Severity
 
 
@@ -49,6 +50,16 @@ class Reason(StrEnum):
     """So it did, and another agent saw it too."""
     UNCONFIRMED = "unconfirmed"
     """So it did, and no other agent answered in time: told all the same."""
+    QUORUM = "quorum"
+    """So it did, and at as many locations as the quorum asks for."""
+    TOO_FEW = "too-few"
+    """So it did, but fewer locations see it than the quorum asks for."""
+    TOLD_ELSEWHERE = "told-elsewhere"
+    """People know already: the incident of another location stands for this one."""
+    BAD_ELSEWHERE = "bad-elsewhere"
+    """It is ok here, but still not ok at as many other locations as it takes."""
+    OK_ELSEWHERE = "ok-elsewhere"
+    """Nobody looks any more from here, and the other locations find it ok."""
     AGENT_SUSPECT = "agent-suspect"
     """Its agent fails wherever others succeed: this says nothing of the website."""
     MORE_URGENT = "more-urgent"
@@ -121,6 +132,8 @@ class Patience:
     """`recoveries_before_notification`: so many successes in a row stay untold."""
     asks_another: bool = False
     """Whether another agent is there to look again before a problem is told."""
+    ballot: Ballot | None = None
+    """What is seen from elsewhere; None: one location alone decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +185,16 @@ def tell_unconfirmed(state: TaskState, severity: Severity) -> Step:
     return _open(state, severity, Reason.UNCONFIRMED)
 
 
+def end_orphan(state: TaskState) -> Step:
+    """End the incident of a location from where nobody looks any more."""
+    calm = TaskState(has_run=True, history=state.history)
+    return Step(calm, EventKind.CLOSED, Reason.OK_ELSEWHERE)
+
+
 def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> Step:
-    """It failed often enough: tell it, unless one agent alone has seen it."""
+    """It failed often enough: tell it, unless one agent or too few locations saw it."""
+    if patience.ballot is not None:
+        return _vote(failing, outcome.severity, patience.ballot)
     if failing.confirming_since is not None:
         is_other = failing.seen_by is None
         reason = Reason.CONFIRMED_ELSEWHERE if is_other else Reason.UNCONFIRMED
@@ -182,6 +203,14 @@ def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> S
         asking = replace(failing, confirming_since=outcome.submitted_at)
         return Step(asking, None, Reason.CONFIRMING)
     return _open(failing, outcome.severity, Reason.CONFIRMED)
+
+
+def _vote(failing: TaskState, severity: Severity, ballot: Ballot) -> Step:
+    if ballot.is_told:
+        return Step(failing, None, Reason.TOLD_ELSEWHERE)
+    if not ballot.is_enough_with_own:
+        return Step(failing, None, Reason.TOO_FEW)
+    return _open(failing, severity, Reason.QUORUM)
 
 
 def _open(failing: TaskState, severity: Severity, reason: Reason) -> Step:
@@ -217,6 +246,8 @@ def _advance_to_ok(state: TaskState, outcome: Outcome, patience: Patience) -> St
         return Step(fine, None, Reason.FLAPPING)
     if fine.contiguous_successes <= max(patience.recoveries, 0):
         return Step(fine, None, Reason.RECOVERING)
+    if patience.ballot is not None and patience.ballot.is_enough_without_own:
+        return Step(fine, None, Reason.BAD_ELSEWHERE)
     reason = Reason.STEADY if fine.is_flapping else Reason.RECOVERED
     calm = TaskState(has_run=True, history=fine.history)
     return Step(calm, EventKind.CLOSED, reason)

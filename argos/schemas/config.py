@@ -25,6 +25,7 @@ from argos.schemas.fields import (
     Text,
     at_least,
 )
+from argos.schemas.location import Locations, Quorum, check_quorum
 from argos.schemas.node import BrokenNode, ListNode, MappingNode, Node, ScalarNode
 from argos.schemas.options import GeneralOptions
 from argos.schemas.quiet import (
@@ -141,6 +142,10 @@ class General(Section):
     """So many runs in a row that are ok again stay untold, too."""
     confirm: bool = True
     """Another agent looks before a problem is told, where there is one."""
+    locations: Locations = ()
+    """From each of these websites are watched; none: from anywhere."""
+    quorum: Quorum | None = None
+    """At so many of them a problem must be seen; None: at more than half."""
     timeout: Timeout = DEFAULT_TIMEOUT
     """The total deadline of a probe."""
     options: Annotated[GeneralOptions | None, SpreadOut()] = None
@@ -207,6 +212,8 @@ def _read_general(node: Node, reading: Reading) -> General:
         reading.time_zone = read_time_zone(node, reading)
     general: General = model_reader(General)(node, reading)
     reading.ip_versions = general.ipv4, general.ipv6
+    reading.locations = general.locations
+    check_quorum(node, reading, quorum=general.quorum, locations=general.locations)
     if general.cookie_secret.get_secret_value() in EXAMPLE_COOKIE_SECRETS:
         reading.warn(
             locate(node, ("cookie_secret",)),

@@ -66,6 +66,8 @@ class Reading:
     """Whom alerts can reach; None as long as it is not known."""
     ip_versions: tuple[bool, bool] = (True, True)
     """What websites inherit as `ipv4` and `ipv6`."""
+    locations: tuple[str, ...] = ()
+    """What they inherit as `locations`."""
     time_zone: tzinfo = UTC
     """In which local times are meant that name no zone of their own."""
     literal_secrets: set[int] = field(default_factory=set)

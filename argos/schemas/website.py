@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import product
 from typing import Annotated, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -19,6 +20,7 @@ from argos.errors import CheckNotFound, ExpectedError
 from argos.protocol import Method
 from argos.schemas.duration import OptionalDuration, OptionalTimeout
 from argos.schemas.fields import HttpURL, Name, Text, first_counts_only
+from argos.schemas.location import OptionalLocations, Quorum, check_quorum
 from argos.schemas.node import (
     ListNode,
     MappingNode,
@@ -187,6 +189,10 @@ class Website:
     retry_before_notification: Annotated[int, Field(ge=0)] | None = None
     recoveries_before_notification: Annotated[int, Field(ge=0)] | None = None
     confirm: bool | None = None
+    locations: OptionalLocations = None
+    """From each of these it is watched; empty: from anywhere."""
+    quorum: Quorum | None = None
+    """At so many of them a problem must be seen."""
     depends_on: tuple[Name, ...] = ()
     """Names or domains of websites without which it cannot work."""
     timeout: OptionalTimeout = None
@@ -199,14 +205,17 @@ class Website:
 
 _read_fields = model_reader(Website)
 
+_Inherited = tuple[tuple[bool, bool], tuple[str, ...]]
+"""Whether over IPv4 and IPv6, and the locations."""
 _Target = tuple[
-    str, str, str | None, tuple[Options | None, Options | None], WebsiteCheck, bool
+    *tuple[str, str, str | None, tuple[Options | None, Options | None]],
+    *tuple[WebsiteCheck, bool, str],
 ]
-"""URL, method, request data, options, check, and whether over IPv6."""
+"""URL, method, request data, options, check, whether over IPv6, and the location."""
 
 
 def _find_repeat(
-    website: Website, ip_versions: tuple[bool, bool], reading: Reading
+    website: Website, inherited: _Inherited, reading: Reading
 ) -> _Target | None:
     """A check of the website that one before it has, too; remembers the website.
 
@@ -216,25 +225,26 @@ def _find_repeat(
     host = (parts.scheme, parts.netloc)
     known = reading.websites_by_host.get(host)
     if known is None:
-        reading.websites_by_host[host] = (website, ip_versions)
+        reading.websites_by_host[host] = (website, inherited)
         return None
     if isinstance(known, tuple):
         known = reading.websites_by_host[host] = set(_targets(*known))
-    targets = list(_targets(website, ip_versions))
+    targets = list(_targets(website, inherited))
     repeat = next((target for target in targets if target in known), None)
     known.update(targets)
     return repeat
 
 
-def _targets(website: Website, ip_versions: tuple[bool, bool]) -> Iterator[_Target]:
+def _targets(website: Website, inherited: _Inherited) -> Iterator[_Target]:
+    ip_versions, locations = inherited
     uses = [is_ipv6 for is_ipv6, is_used in enumerate(ip_versions) if is_used]
     for path in website.paths:
         url = urljoin(website.domain, path.path)
         for check in path.checks:
-            for is_ipv6 in uses:
+            for is_ipv6, location in product(uses, locations or ("",)):
                 yield (
                     *(url, path.method, path.request_data),
-                    *((website.options, path.options), check, bool(is_ipv6)),
+                    *((website.options, path.options), check, bool(is_ipv6), location),
                 )
 
 
@@ -265,9 +275,11 @@ def read_website(node: Node, reading: Reading) -> Website:
         reading.fault(place, f"{path} does not lead to an http or https URL")
     if strays:
         raise Refused(node)
-    repeat = _find_repeat(website, (uses_ipv4, uses_ipv6), reading)
+    locations = reading.locations if website.locations is None else website.locations
+    check_quorum(node, reading, quorum=website.quorum, locations=locations)
+    repeat = _find_repeat(website, ((uses_ipv4, uses_ipv6), locations), reading)
     if repeat is not None:
-        url, *_, check, _ = repeat
+        url, *_, check, _, _ = repeat
         reading.warn(
             node,
             f"`{check.check}` of {url} stands in a website above, too: it is done once, "

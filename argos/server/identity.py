@@ -23,6 +23,22 @@ class Pool(IntFlag):
     """It knows the checks and the probe options that agents of 0.10.3 do not."""
 
 
+_LOCATION_SHIFT = 3
+"""Above the bits of `Pool`, with room for one more."""
+_LOCATION_POOLS = 4095
+"""So many numbers are left of a small integer."""
+
+
+def located(pool: int, location: str) -> int:
+    """The queue of a location's agents that can do what a pool demands.
+
+    Two locations may share a number: whoever leases looks at the location itself, too.
+    """
+    digest = hashlib.blake2b(location.encode("utf-8", "surrogatepass"), digest_size=4)
+    number = int.from_bytes(digest.digest(), "big") % _LOCATION_POOLS + 1
+    return int(pool) | number << _LOCATION_SHIFT
+
+
 def task_key(
     *, url: str, method: str, request_data: str | None, check: str, expected: str,
     ip_version: str,
@@ -36,6 +52,11 @@ def task_key_apart(key: bytes, group: bytes) -> bytes:
     return _digest(key.hex(), group.hex())
 
 
+def task_key_at(key: bytes, location: str) -> bytes:
+    """The same for the task of a location."""
+    return _digest(key.hex(), "at", location)
+
+
 def group_key(
     *,
     probe_url: str,
@@ -43,9 +64,12 @@ def group_key(
     request_data: str | None,
     ip_version: str,
     options: str | None = None,
+    location: str | None = None,
 ) -> bytes:
     """The 128 bits that identify the probe which answers a task."""
-    own = () if options is None else (options,)
+    own: tuple[str | None, ...] = () if options is None else (options,)
+    if location is not None:
+        own = (options, location)
     return _digest(probe_url, method, request_data, ip_version, *own)
 
 
@@ -81,9 +105,17 @@ def check_options(check: str, options: Mapping[str, Any] | None) -> str | None:
     return json.dumps(wanted, sort_keys=True) if wanted else None
 
 
-def required_pool(check: str, ip_version: str, options: str | None = None) -> Pool:
-    """What a task demands of an agent."""
+def required_pool(
+    check: str,
+    ip_version: str,
+    options: str | None = None,
+    location: str | None = None,
+) -> int:
+    """What a task demands of an agent: the number of its queue."""
     pool = Pool.IPV6 if ip_version == IPVersion.V6 else Pool.ANYONE
+    if location is not None:
+        # Agents of 0.10.3 cannot say where they stand.
+        return located(pool | Pool.NEW_CHECKS, location)
     if options is not None or not get_registered_check(check).is_legacy:
         pool |= Pool.NEW_CHECKS
-    return pool
+    return int(pool)

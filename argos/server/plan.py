@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypedDict
 from urllib.parse import urljoin, urlsplit
 
 from argos.core.probe import IPVersion
+from argos.core.quorum import majority
 from argos.schemas import Config, Website, WebsitePath
 from argos.schemas.options import options_document
 from argos.server.identity import (
-    Pool,
     check_options,
     group_key,
     probe_url,
@@ -26,6 +26,7 @@ from argos.server.identity import (
     task_group,
     task_key,
     task_key_apart,
+    task_key_at,
 )
 
 _MINUTE = timedelta(minutes=1)
@@ -45,12 +46,15 @@ class WantedGroup(NamedTuple):
     """A task group: one probe that answers all of its tasks."""
 
     key: bytes
-    pool: Pool
+    pool: int
+    """Which agents may lease it: `Pool`, with the location's number."""
     frequency: float
     """Minutes."""
     timeout_s: float
     options: str | None = None
     """How the probe differs from the usual one, as JSON; with secrets."""
+    location: str | None = None
+    """Only agents there may make it; None: any."""
 
 
 class TaskAttributes(NamedTuple):
@@ -64,6 +68,11 @@ class TaskAttributes(NamedTuple):
     confirm: bool
     add_alerts_recipients: str | None
     overwrite_alerts_recipients: str | None
+    location: str | None
+    quorum: int | None
+    """At so many locations a problem must be seen; None: no locations are named."""
+    watch_key: bytes | None
+    """The same for a check's tasks at all of its locations."""
     group_key: bytes
 
 
@@ -133,9 +142,25 @@ class Expansion:
                     options = options_document(
                         self._config.general.options, website.options, path.options
                     )
-                    for task in self._path_tasks(path, ip_version, attributes, options):
-                        self._add_to_group(task, timeout_s)
-                        yield task
+                    for own in self._at_locations(website, attributes):
+                        for task in self._path_tasks(path, ip_version, own, options):
+                            self._add_to_group(task, timeout_s)
+                            yield task
+
+    def _at_locations(
+        self, website: Website, attributes: TaskAttributes
+    ) -> Iterator[TaskAttributes]:
+        general = self._config.general
+        locations = general.locations
+        if website.locations is not None:
+            locations = website.locations
+        if not locations:
+            yield attributes
+        quorum = website.quorum or general.quorum or majority(len(locations))
+        for location in locations:
+            yield attributes._replace(
+                location=location, quorum=min(quorum, len(locations))
+            )
 
     def _ip_versions(self, website: Website) -> Iterator[IPVersion]:
         general = self._config.general
@@ -163,19 +188,30 @@ class Expansion:
             probe = probed, own = probe_url(check, url), check_options(check, options)
             if probe not in by_probe:
                 by_probe[probe] = attributes._replace(
-                    group_key=self._group_key(probed, request, own)
+                    group_key=self._group_key(probed, request, own, attributes.location)
                 )
             key = task_key(url=url, check=check, expected=expected, **request)
-            free = self._free_key(key, by_probe[probe].group_key)
+            of_task = by_probe[probe]
+            if attributes.location is not None:
+                anywhere = group_key(probe_url=probed, options=own, **request)
+                of_task = of_task._replace(watch_key=task_key_apart(key, anywhere))
+                key = task_key_at(key, attributes.location)
+            free = self._free_key(key, of_task.group_key)
             if free is None:
                 continue
             yield WantedTask(
                 free, url, path.method, path.request_data, check, expected,
-                ip_version, group, by_probe[probe],
+                ip_version, group, of_task,
             )  # fmt: skip
 
-    def _group_key(self, probed: str, request: _Request, options: str | None) -> bytes:
-        key = group_key(probe_url=probed, options=options, **request)
+    def _group_key(
+        self,
+        probed: str,
+        request: _Request,
+        options: str | None,
+        location: str | None,
+    ) -> bytes:
+        key = group_key(probe_url=probed, options=options, location=location, **request)
         if options is not None:
             self._options[key] = options
         return key
@@ -203,8 +239,9 @@ class Expansion:
         """Let a group run as often, and take as long, as the most demanding task."""
         key, frequency = task.attributes.group_key, task.attributes.frequency
         options = self._options.get(key)
-        pool = required_pool(task.check, task.ip_version, options)
-        group = WantedGroup(key, pool, frequency, timeout_s, options)
+        location = task.attributes.location
+        pool = required_pool(task.check, task.ip_version, options, location)
+        group = WantedGroup(key, pool, frequency, timeout_s, options, location)
         present = self.groups.setdefault(key, group)
         if present == group:
             return
@@ -214,6 +251,7 @@ class Expansion:
             min(frequency, present.frequency),
             max(timeout_s, present.timeout_s),
             options,
+            location,
         )
 
     def _attributes(self, website: Website) -> TaskAttributes:
@@ -239,6 +277,9 @@ class Expansion:
             overwrite_alerts_recipients=_recipients_text(
                 website.overwrite_alerts_recipients
             ),
+            location=None,
+            quorum=None,
+            watch_key=None,
             group_key=b"",
         )
 

@@ -142,6 +142,8 @@ ldap-incomplete 4:9: `user_attr` is missing here.
 ldap-incomplete 4:9: `user_tree` is missing here.
 language-unknown 4:13: `language` must be `en` or `fr`, not 'de'.
 list-as-key 2:3: A list or a mapping cannot be a key.
+locations-repeated 4:16: `locations` must name each location once, not 'oslo' twice.
+locations-repeated 7:17: An entry of `locations` must neither hold control characters nor begin or end with a blank.
 lock-half-a-second 4:21: `max_lock_seconds` must be a whole number, not 100.5.
 lock-is-null 4:21: `max_lock_seconds` must be a whole number, not nothing.
 mail-address-of-nobody 4:20: `mailfrom` must be an e-mail address, not 'argos'.
@@ -200,6 +202,9 @@ proxy-of-another-scheme 4:12: `proxy` must begin with http:// or socks5h:// (of 
 python-object 2:6: Argos does not know the tag `!!python/object/apply:os.system`.
 quiet-hours-empty 4:16: `quiet_hours` must not end when they begin.
 quiet-hours-in-base-60 4:24: `begin` must be an hour in quotes, as in "22:00", not 1320.
+quorum-out-of-reach 5:13: `quorum` must be at most 2, the number of `locations`.
+quorum-out-of-reach 8:13: `quorum` counts `locations`, and there are none.
+quorum-out-of-reach 12:13: `quorum` must be at least 1, not 0.
 recheck-delay-is-negative 4:18: `recheck_delay` must be more than 0, not '-1m'.
 recipient-is-null 4:35: A recipient must be a text, such as `mail`.
 recipients-is-a-text 4:28: `add_alerts_recipients` must be a list (lines that begin with `- `).

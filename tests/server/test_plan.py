@@ -220,7 +220,18 @@ def test_different_identities_have_different_keys(one, other):
 
 def make_wanted(number: int, frequency: float = 1.0) -> WantedTask:
     attributes = TaskAttributes(
-        "https://a.example/", frequency, None, 0, 0, True, None, None, b"g"
+        "https://a.example/",
+        frequency,
+        None,
+        0,
+        0,
+        True,
+        None,
+        None,
+        None,
+        None,
+        None,
+        b"g",
     )
     return WantedTask(
         key=b"%d" % number,
@@ -321,3 +332,59 @@ def test_options_leave_the_key_of_a_task_alone_but_not_that_of_its_group(tmp_pat
     )
     assert key in usual.groups
     assert first.attributes.group_key != key
+
+
+def test_each_location_has_its_own_tasks_and_probes_that_vote_together(tmp_path):
+    wanted = plan(
+        tmp_path,
+        """
+  - domain: "https://example.org"
+    ipv6: false
+    locations: [oslo, paris, tokyo]
+    paths: [{path: /, checks: [{status-is: 200}, {body-contains: hello}]}]
+""",
+    )
+
+    tasks = list(wanted.tasks.values())
+    assert sorted((task.check, str(task.attributes.location)) for task in tasks) == [
+        (check, place)
+        for check in ("body-contains", "status-is")
+        for place in ("oslo", "paris", "tokyo")
+    ]
+    assert len({task.attributes.watch_key for task in tasks}) == 2
+    assert {task.attributes.quorum for task in tasks} == {2}
+    groups = list(wanted.groups.values())
+    assert sorted(str(group.location) for group in groups) == ["oslo", "paris", "tokyo"]
+    assert len({group.pool for group in groups}) == 3
+    assert all(group.pool & Pool.NEW_CHECKS for group in groups)
+
+
+LOCATIONS = [
+    ("", "", {(None, None)}),
+    ("locations: [oslo, paris]", "", {("oslo", 2), ("paris", 2)}),
+    ("locations: [oslo, paris]", "locations: []", {(None, None)}),
+    ("locations: [oslo, paris]", "quorum: 1", {("oslo", 1), ("paris", 1)}),
+    (
+        "{locations: [oslo, paris, rome], quorum: 3}",
+        "locations: [paris]",
+        {("paris", 1)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("general", "own", "places"), LOCATIONS)
+def test_locations_and_their_quorum_are_inherited(tmp_path, general, own, places):
+    path = tmp_path / "config.yaml"
+    lines = general.strip("{}").replace(", quorum", "\n  quorum")
+    head = HEAD.replace('  frequency: "5m"', f'  frequency: "5m"\n  {lines}')
+    website = f"""
+  - domain: "https://example.org"
+    ipv6: false
+    {own}
+    paths: [{{path: /, checks: [{{status-is: 200}}]}}]
+"""
+    path.write_text(head + website)
+
+    tasks = wanted_tasks(read_config(path, environ={}).config).tasks.values()
+
+    assert {(t.attributes.location, t.attributes.quorum) for t in tasks} == places

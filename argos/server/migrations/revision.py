@@ -22,6 +22,7 @@ REVISIONS = (
     "20261125_agent_load",
     "20261125_silences",
     "20261126_told_times",
+    "20261126_locations",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

@@ -84,6 +84,8 @@ class Schedule(Base):
     """Total deadline of the probe, in seconds."""
     options: Mapped[dict[str, Any] | None] = mapped_column(JsonDocument)
     """How the probe differs from the usual one, secrets included; not for pages."""
+    location: Mapped[str | None]
+    """Only agents that stand there may lease it; NULL: any."""
     next_run: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the upcoming, or leased, run is planned; NULL until the first run is over."""
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -202,6 +204,13 @@ class Task(Base):
     """The agent that saw the task fail where another one found it ok."""
     doubted_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    location: Mapped[str | None]
+    """From where it is watched; NULL: from anywhere."""
+    quorum: Mapped[int | None] = mapped_column(SmallInteger)
+    """At so many locations a problem must be seen before it is told."""
+    watch_key: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    """The same for a check's tasks at all of its locations."""
+
     schedule: Mapped[Schedule | None] = relationship(lazy="joined")
     website: Mapped[Website | None] = relationship()
     results: Mapped[list["Result"]] = relationship(
@@ -227,6 +236,13 @@ class Task(Base):
             "confirming_since",
             postgresql_where=text("confirming_since IS NOT NULL"),
             sqlite_where=text("confirming_since IS NOT NULL"),
+        ),
+        # Few websites are watched from several locations.
+        Index(
+            "ix_tasks_watch_key",
+            "watch_key",
+            postgresql_where=text("watch_key IS NOT NULL"),
+            sqlite_where=text("watch_key IS NOT NULL"),
         ),
         {"postgresql_with": {"fillfactor": "70"}},
     )

@@ -34,6 +34,7 @@ class TaskRow:
     since: datetime | None
     completed_at: datetime | None
     archived_at: datetime | None
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def list_website_tasks(
             Task.severity_since,
             Task.completed_at,
             Task.archived_at,
+            Task.location,
         )
         .where(
             Task.website_id.in_(website_ids),

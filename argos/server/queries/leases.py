@@ -49,11 +49,14 @@ class LeasedTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """What an agent may have beside groups that are due, for as long as their probes."""
+    """What an agent may have beside groups that are due, for as long as their probes,
+    and that anybody may have."""
 
     ahead: timedelta = timedelta()
     """Groups that fall due within this time are leased too, from then on."""
     min_lease: timedelta = timedelta()
+    location: str | None = None
+    """Where it stands: it may have what is to be looked at from there, too."""
 
 
 DUE_NOW = LeaseTerms()
@@ -76,6 +79,7 @@ _EXPIRED = "(CASE WHEN s.leased_at IS NULL THEN 0 ELSE 1 END + s.expired_leases)
 # Who saw a new problem leaves the run that is to confirm it to others, for as long as
 # a lease would take. Then it is told anyway, and anybody may look.
 _MAY_HAVE = (
+    "(location IS NULL OR location = :location) AND "
     "((not_for IS NULL OR not_for <> :agent) AND (not_at IS NULL OR not_at <> coalesce("
     "(SELECT a.location FROM agents a WHERE a.name = :agent), '')) OR {waited})"
 )
@@ -184,6 +188,7 @@ def lease_groups(
         "count": limit,
         "depth": depth,
         "agent": agent,
+        "location": terms.location,
         "margin_s": LEASE_MARGIN.total_seconds(),
         "min_s": terms.min_lease.total_seconds(),
         "patience": EXPIRED_LEASES_BEFORE_BACKOFF - 1,

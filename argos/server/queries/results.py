@@ -50,6 +50,9 @@ class TaskRow(NamedTuple):
     confirming_since: datetime | None
     doubted_agent: str | None
     doubted_since: datetime | None
+    location: str | None
+    quorum: int | None
+    watch_key: bytes | None
 
 
 class ScheduleRow(NamedTuple):

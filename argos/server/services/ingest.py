@@ -45,6 +45,7 @@ from argos.server.services.publish import publish
 from argos.server.services.report import ReadItem, ReadResult, read_items
 from argos.server.services.run import Run, is_in_trouble
 from argos.server.services.second_opinion import Question, Witnesses
+from argos.server.services.votes import Votes, count_votes, is_voted_on
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class Batch:
     _ids: list[int] = field(default_factory=list)
     _stored_at: dict[int, datetime] = field(default_factory=dict)
     """By tasks whose last run is reported once more: when it was measured."""
+    _votes: Votes = field(default_factory=Votes)
     _witnesses: Witnesses | None = None
     _is_suspect: bool = False
 
@@ -151,6 +153,7 @@ class Batch:
         move_states(session, moves=self._states)
         queries.move_schedules(session, moves=counting.schedule_moves())
         counting.write_closed(session)
+        self._votes.ask_others(session, now=self.now)
         gaps = [run.gap() for run in self._runs.values()]
         add_gaps(session, gaps=[gap for gap in gaps if gap])
         publish(session, changes=self._changes, config=self.config, now=self.now)
@@ -197,6 +200,7 @@ class Batch:
         }
         if ids:
             self._tasks = queries.lock_tasks(session, ids=sorted(ids))
+        self._votes = count_votes(session, tasks=self._tasks.values(), now=self.now)
 
     def _take_item(self, item: ReadItem, verdicts: "_Verdicts") -> None:
         task = self._glances.get(item.result.task_id)
@@ -272,7 +276,8 @@ class Batch:
         if remembered != state_move(task.id, before):
             self._states.append(remembered)
         if step.event is not None:
-            self._changes.append(Change(task, move, step, self.agent, item.context))
+            facts = self._votes.with_witnesses(item.context, task)
+            self._changes.append(Change(task, move, step, self.agent, facts))
         run.add(move, recheck_delay=task.recheck_delay, question=question)
 
     def _advance(
@@ -290,9 +295,12 @@ class Batch:
         patience = Patience(
             retries=task.retry_before_notification,
             recoveries=task.recoveries_before_notification,
-            asks_another=task.confirm,
+            asks_another=task.confirm and not is_voted_on(task),
+            ballot=self._votes.ballots.get(task.id),
         )
         step = advance(state, outcome, patience)
+        if patience.ballot is not None:
+            self._votes.note(task, step)
         if step.reason not in {Reason.CONFIRMING, Reason.AGENT_SUSPECT}:
             return step, None
         question = self._witnesses.question(schedule.pool)

@@ -8,7 +8,7 @@ from argos.checks import get_registered_checks
 from argos.protocol import IPV6_CAPABILITY, OPTIONS_CAPABILITY, HeldLease
 from argos.schemas import Config
 from argos.server.database import Database
-from argos.server.identity import Pool
+from argos.server.identity import Pool, located
 from argos.server.queries import leases as queries
 from argos.server.queries.leases import LeasedTask, LeaseTerms
 
@@ -31,6 +31,8 @@ class LeaseWish:
     """None for agents of 0.10.3, which do not announce any."""
     ahead: timedelta = timedelta()
     """Groups that fall due within this time are welcome, too."""
+    location: str | None = None
+    """Where the agent stands."""
 
     @property
     def lead(self) -> timedelta:
@@ -46,7 +48,7 @@ def lease(
     database: Database, *, agent: str, wish: LeaseWish, config: Config, now: datetime
 ) -> LeaseAnswer:
     """Lease due groups that the agent can probe."""
-    pools = allowed_pools(wish.capabilities)
+    pools = allowed_pools(wish.capabilities, wish.location)
     with database.reading() as session:
         next_due_at = queries.get_next_due_at(session, pools=pools)
     if wish.limit == 0 or next_due_at is None or next_due_at > now + wish.lead:
@@ -59,7 +61,9 @@ def lease(
             pools=pools,
             limit=wish.limit,
             now=now,
-            terms=LeaseTerms(wish.ahead, _min_lease(wish.capabilities, config)),
+            terms=LeaseTerms(
+                wish.ahead, _min_lease(wish.capabilities, config), wish.location
+            ),
         )
     return LeaseAnswer(tasks, next_due_at)
 
@@ -72,7 +76,9 @@ def release(
         return queries.release_groups(session, agent=agent, held=held, now=now)
 
 
-def allowed_pools(capabilities: Collection[str] | None) -> list[Pool]:
+def allowed_pools(
+    capabilities: Collection[str] | None, location: str | None = None
+) -> list[int]:
     """The queues that an agent may lease from.
 
     Agents of 0.10.3 probe IPv6 without saying so, and know no check of ours. One that
@@ -80,11 +86,14 @@ def allowed_pools(capabilities: Collection[str] | None) -> list[Pool]:
     """
     if capabilities is None:
         return [Pool.ANYONE, Pool.IPV6]
-    pools = [Pool.ANYONE]
+    pools: list[int] = [Pool.ANYONE]
     if IPV6_CAPABILITY in capabilities:
         pools.append(Pool.IPV6)
     if new_abilities() <= set(capabilities):
-        pools += [pool | Pool.NEW_CHECKS for pool in pools]
+        new = [pool | Pool.NEW_CHECKS for pool in pools]
+        pools += new
+        if location is not None:
+            pools += [located(pool, location) for pool in new]
     return pools
 
 

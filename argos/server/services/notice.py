@@ -7,6 +7,7 @@ from typing import Any
 
 from argos.channels import ICONS, Item, Notice, NoticeKind
 from argos.core.incident import EventKind
+from argos.core.quorum import SEEN_FROM
 from argos.core.severity import Severity, Status
 from argos.core.text import cut, visible
 from argos.language import Phrase, mark
@@ -91,10 +92,18 @@ def item_of(delivery: ClaimedDelivery, wording: Wording) -> Item:
         check=visible(str(delivery.check)),
         task_id=delivery.task_id,
         incident_id=delivery.incident_id,
-        agent=None if delivery.agent_id is None else visible(delivery.agent_id),
+        agent=_witness(delivery),
         reason=visible(reason) if reason and not _is_over(delivery) else None,
         link=wording.link(f"/task/{delivery.task_id}/results"),
     )
+
+
+def _witness(delivery: ClaimedDelivery) -> str | None:
+    """From where it was seen: an agent, or several locations."""
+    places = (delivery.facts or {}).get(SEEN_FROM)
+    if isinstance(places, list) and not _is_over(delivery):
+        return visible(", ".join(map(str, places)))
+    return None if delivery.agent_id is None else visible(delivery.agent_id)
 
 
 def _is_over(delivery: ClaimedDelivery) -> bool:
@@ -129,8 +138,8 @@ def _title(
         what = cut(f"{what}: {why.rstrip('.')}", MAX_TITLE_REASON_LENGTH)
     parts = [what]
     parts.append(texts.say("since {moment}", moment=format_since(since, now=at)))
-    if delivery.agent_id is not None:
-        parts.append(texts.say("seen from {agent}", agent=delivery.agent_id))
+    if (witness := _witness(delivery)) is not None:
+        parts.append(texts.say("seen from {agent}", agent=witness))
     return visible(f"{head} · {', '.join(parts)}")
 
 

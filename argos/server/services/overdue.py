@@ -15,7 +15,6 @@ from argos.core.severity import Severity
 from argos.language import SOURCE_LANGUAGE, Phrase, texts_in
 from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.database import Session
-from argos.server.identity import Pool
 from argos.server.queries import agents, leases, soundness
 from argos.server.services.agent_notice import tell_of_agents
 from argos.server.services.lease import allowed_pools
@@ -103,10 +102,14 @@ def _follow(before: Backlog | None, *, now: datetime) -> Backlog:
     return replace(before, looked_at=now, turned_at=None, told_at=told_at)
 
 
-def served_pools(session: Session, *, now: datetime) -> Sequence[Pool]:
+def served_pools(session: Session, *, now: datetime) -> Sequence[int]:
     """The queues that agents which were seen a moment ago may lease from."""
     live = agents.list_live_agents(session, seen_after=now - PATIENCE)
-    return sorted({pool for each in live for pool in allowed_pools(each.capabilities)})
+    return sorted({
+        pool
+        for each in live
+        for pool in allowed_pools(each.capabilities, each.location)
+    })
 
 
 def watch_overdue(work: Work) -> None:

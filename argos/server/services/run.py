@@ -63,8 +63,11 @@ class Run:
             upcoming = self.ended_at or ended_at
         question = self.question
         if schedule.leased_at is None:
-            # Another part of this run came before, and planned the next one.
-            upcoming = min(upcoming, schedule.next_run or upcoming)
+            # Another part of this run came before, and planned the next one; or the
+            # lease was given back, and what was planned is this very run.
+            planned = schedule.next_run
+            if planned is not None and (planned > ended_at or schedule.not_for):
+                upcoming = min(upcoming, planned)
             if question is None and schedule.not_for is not None:
                 question = Question(schedule.not_for, schedule.not_at)
         else:

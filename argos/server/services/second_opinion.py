@@ -41,7 +41,7 @@ class Witnesses:
             for other in self.live
             if other.name != self._agent
             and other.suspect_since is None
-            and pool in allowed_pools(other.capabilities)
+            and pool in allowed_pools(other.capabilities, other.location)
         ]
         if not others:
             return None

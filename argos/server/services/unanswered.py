@@ -4,24 +4,36 @@ Without this, a problem that one agent saw would wait for another one for ever.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from argos.core.incident import forget_witness, tell_unconfirmed
-from argos.core.severity import Status
-from argos.server.queries import agents as agent_queries, results as queries, states
+from argos.core.incident import Step, end_orphan, forget_witness, tell_unconfirmed
+from argos.core.severity import Severity, Status
+from argos.server.database import Session
+from argos.server.queries import (
+    agents as agent_queries,
+    results as queries,
+    states,
+    views,
+)
 from argos.server.queries.results import TaskMove, TaskRow
 from argos.server.services.change import Change
 from argos.server.services.publish import publish
 from argos.server.services.upkeep import Work
+from argos.server.services.votes import count_votes
 
 CHUNK_ROWS = 1_000
 
 
 def settle_unanswered(work: Work) -> None:
-    """Drop what only suspect agents saw; tell what nobody looked at in time."""
+    """Drop what only suspect agents saw; tell what nobody looked at in time.
+
+    And end the incidents of locations from where nobody looks any more, when the others
+    find all well.
+    """
     _drop_suspects_findings(work)
     _tell_unanswered(work)
+    _end_orphans(work)
 
 
 def _drop_suspects_findings(work: Work) -> None:
@@ -51,29 +63,59 @@ def _tell_unanswered(work: Work) -> None:
         rows = queries.lock_tasks(session, ids=sorted(ids))
         facts = states.list_last_facts(session, ids=list(rows))
         changes = [
-            _change(row, facts.get(row.id, {}))
+            _change(
+                row,
+                tell_unconfirmed(states.read_state(row), row.severity),
+                row.severity,
+                facts.get(row.id, {}),
+            )
             for row in rows.values()
             if row.confirming_since is not None
         ]
-        queries.move_tasks(session, moves=[change.move for change in changes])
-        states.move_states(
-            session,
-            moves=[
-                states.state_move(change.task.id, change.step.state)
-                for change in changes
-            ],
-        )
-        publish(session, changes=changes, config=work.config, now=work.now)
+        _apply(session, changes, work)
     work.wants_more |= len(ids) == CHUNK_ROWS
 
 
-def _change(task: TaskRow, facts: Mapping[str, Any]) -> Change:
-    """The problem as its agent saw it, with the facts of its last result."""
-    step = tell_unconfirmed(states.read_state(task), task.severity)
+def _end_orphans(work: Work) -> None:
+    with work.database.reading() as session:
+        ids = views.list_orphans(session, now=work.now, count=CHUNK_ROWS)
+    if not ids:
+        return
+    with work.transaction() as session:
+        rows = queries.lock_tasks(session, ids=sorted(ids))
+        votes = count_votes(session, tasks=rows.values(), now=work.now)
+        still = set(views.list_orphans(session, now=work.now, count=CHUNK_ROWS))
+        changes = [
+            _change(row, end_orphan(states.read_state(row)), Severity.OK, {})
+            for row in rows.values()
+            if row.id in still
+            and (ballot := votes.ballots.get(row.id)) is not None
+            and ballot.is_answered
+            and not ballot.is_enough_without_own
+        ]
+        _apply(session, changes, work)
+        states.withdraw_severities(session, ids=[change.task.id for change in changes])
+
+
+def _apply(session: Session, changes: Sequence[Change], work: Work) -> None:
+    queries.move_tasks(session, moves=[change.move for change in changes])
+    states.move_states(
+        session,
+        moves=[
+            states.state_move(change.task.id, change.step.state) for change in changes
+        ],
+    )
+    publish(session, changes=changes, config=work.config, now=work.now)
+
+
+def _change(
+    task: TaskRow, step: Step, severity: Severity, facts: Mapping[str, Any]
+) -> Change:
+    """What is told without a new result, as of the last one and with its facts."""
     assert task.completed_at is not None
     move = TaskMove(
         id=task.id,
-        severity=task.severity,
+        severity=severity,
         severity_since=task.severity_since or task.completed_at,
         completed_at=task.completed_at,
         last_status=task.last_status or Status.ERROR,

@@ -15,6 +15,9 @@ SILENT = {
     Reason.AGENT_SUSPECT,
     Reason.STILL_BAD,
     Reason.RECOVERING,
+    Reason.TOO_FEW,
+    Reason.TOLD_ELSEWHERE,
+    Reason.BAD_ELSEWHERE,
 }
 """The reasons for which nothing is published."""
 

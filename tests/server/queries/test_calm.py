@@ -108,6 +108,7 @@ def test_all_that_a_task_remembers_is_looked_at():
     looked_at |= {"recoveries_before_notification", "event_count", "applied_lease_no"}
     looked_at |= {"add_alerts_recipients", "overwrite_alerts_recipients"}
     looked_at |= {"open_hour", "open_counts", "doubted_since", "url", "frequency"}
+    looked_at |= {"location", "quorum", "watch_key"}
     for name in results.TaskRow._fields:
         assert name in looked_at or name in calm.IS_CALM, (
             f"{name} is new: can a task be calm whatever it holds?"

@@ -1,110 +1,20 @@
 """Another agent looks before a problem is told; suspect agents are not believed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from argos.channels import NoticeKind
 from argos.core.incident import EventKind, Reason
 from argos.core.schedule import LEASE_MARGIN
 from argos.core.severity import Severity
-from argos.schemas import Config
-from argos.server.database import Database
 from argos.server.models import Agent, Delivery, Event, Result, Schedule, Task
-from argos.server.queries import agents as agent_queries
-from argos.server.queries.agents import Sighting
-from argos.server.queries.leases import LeasedTask, lease_groups
-from argos.server.services.agent_watch import AgentWatch
-from argos.server.services.ingest import ingest
-from argos.server.services.unanswered import settle_unanswered
-from argos.server.services.upkeep import Duty, Means, Upkeep
+from argos.server.queries.leases import lease_groups
 from tests.server.factories import add_group, add_groups
+from tests.server.services.agents_world import World
 
 LEASE = timedelta(seconds=30) + LEASE_MARGIN
-
-
-@dataclass
-class World:
-    """Some agents and a server, at a moment that moves on by hand."""
-
-    database: Database
-    config: Config
-    clock: Any
-    watch: AgentWatch = field(default_factory=AgentWatch)
-
-    @property
-    def now(self) -> datetime:
-        moment: datetime = self.clock.utcnow()
-        return moment
-
-    def see(self, *names: str, **more: Any) -> None:
-        with self.database.transaction() as session:
-            for name in names:
-                sighting = Sighting(name, capabilities="[]", **more)
-                agent_queries.see_agent(session, sighting=sighting, now=self.now)
-
-    def lease(self, agent: str) -> list[LeasedTask]:
-        with self.database.transaction() as session:
-            return lease_groups(
-                session, agent=agent, pools=[0], limit=500, now=self.now
-            )
-
-    def report(self, agent: str, tasks: Sequence[LeasedTask], status: str) -> None:
-        self.clock.move(seconds=1)
-        items = [
-            {
-                "task_id": task.id,
-                "status": status,
-                "context": {"reason": "refused"},
-                "lease_no": task.lease_no,
-                "leased_at": task.leased_at.isoformat(),
-                "elapsed_us": 1_000_000,
-            }
-            for task in tasks
-        ]
-        answer = ingest(
-            self.database,
-            agent=agent,
-            items=items,
-            config=self.config,
-            now=self.now,
-            watch=self.watch,
-        )
-        assert answer.refused == []
-
-    def run(self, agent: str, status: str) -> int:
-        """Let an agent do all that it gets; return how much that was."""
-        tasks = self.lease(agent)
-        self.report(agent, tasks, status)
-        return len(tasks)
-
-    def keep_house(self) -> None:
-        means = Means(
-            database=self.database,
-            clock=self.clock,
-            get_config=lambda: self.config,
-            holder="server",
-        )
-        duty = Duty("unanswered", timedelta(), settle_unanswered)
-        upkeep = Upkeep(means, [duty])
-        upkeep.enter()
-        upkeep.do_due()
-
-    def all(self, model: type[Any]) -> list[Any]:
-        with self.database.reading() as session:
-            return list(session.scalars(select(model).order_by(model.id)))
-
-    @property
-    def events(self) -> list[tuple[str, str]]:
-        return [(event.kind, event.reason) for event in self.all(Event)]
-
-    @property
-    def notices(self) -> list[str]:
-        return [each.notice["kind"] for each in self.all(Delivery) if each.notice]
 
 
 @pytest.fixture

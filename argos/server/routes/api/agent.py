@@ -133,7 +133,12 @@ class LeaseQuery:
         """What it asks for; agents of 0.10.3 do not know how to wait with a task."""
         names = self.names
         ahead = timedelta(seconds=0 if names is None else min(self.ahead, MAX_AHEAD_S))
-        return LeaseWish(min(self.limit, MAX_LEASE_GROUPS), names, ahead)
+        return LeaseWish(min(self.limit, MAX_LEASE_GROUPS), names, ahead, self.place)
+
+    @property
+    def place(self) -> str | None:
+        """The location, as we keep it."""
+        return agent_access.agent_name(self.location or "").strip() or None
 
 
 @router.get("/tasks", response_model=list[Task])
@@ -198,7 +203,7 @@ def _sighting(agent: CallingAgent, query: LeaseQuery) -> Sighting:
         cpu_percent=query.cpu_percent,
         lag_ms=query.lag_ms,
         is_over_budget=query.over_budget,
-        location=query.location and agent_access.agent_name(query.location),
+        location=query.place,
     )
 
 

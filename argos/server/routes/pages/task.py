@@ -1,5 +1,6 @@
 """One task: what is asked and expected, and its results."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -9,8 +10,9 @@ from fastapi.responses import Response
 from argos.server import strips
 from argos.server.database import Session
 from argos.server.models import Task
-from argos.server.queries import history, incident_list, rollups, statistics
+from argos.server.queries import history, incident_list, rollups, statistics, views
 from argos.server.queries.rollups import HourSpan
+from argos.server.queries.views import TaskView
 from argos.server.routes import wording
 from argos.server.routes.access import Viewer
 from argos.server.routes.pages.rows import DAY, day_strip
@@ -51,6 +53,7 @@ def show_task(
             (result, wording.summary(result.context, task.check, result.severity))
             for result in shown
         ],
+        places=_places(session, task, now),
         before=before,
         next_before=shown[-1].submitted_at if len(found) > PAGE_SIZE else None,
         day_strip=_strip(session, task, now),
@@ -73,6 +76,14 @@ def _aware(moment: datetime | None, now: datetime) -> datetime | None:
     if moment is None or moment.tzinfo is not None:
         return moment
     return moment.replace(tzinfo=now.tzinfo)
+
+
+def _places(session: Session, task: Task, now: datetime) -> Sequence[TaskView]:
+    """How the check stands at each of its locations, if it has several."""
+    if task.watch_key is None or task.archived_at is not None:
+        return ()
+    found = views.list_views(session, keys=[task.watch_key], now=now)
+    return found.get(task.watch_key, ())
 
 
 def _strip(session: Session, task: Task, now: datetime) -> strips.Strip:

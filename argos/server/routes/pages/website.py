@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
@@ -33,11 +33,24 @@ SHOWN_INCIDENTS = 12
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """A check of a path, over IPv4 and IPv6 side by side."""
+    """A check of a path, over IPv4 and IPv6 and from all locations side by side."""
 
     check: str
     expected: str
-    tasks: Mapping[str, TaskRow]
+    tasks: Mapping["Column", TaskRow]
+
+
+class Column(NamedTuple):
+    """How a website is reached: by which version of IP, and from where."""
+
+    ip_version: str
+    location: str = ""
+    """Empty: from anywhere."""
+
+
+def column_of(task: TaskRow) -> Column:
+    """The column of a task in the table of its path."""
+    return Column(task.ip_version, task.location or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,7 @@ def show_website(
         severity=_worst(tasks),
         worst=_worst_results(tasks, newest),
         paths=list(group_by_path(tasks)),
-        versions=sorted({t.ip_version for t in tasks}),
+        columns=sorted({column_of(task) for task in tasks}),
         certificates=list(_certificates(tasks, newest)),
         day_strip=_day_strip(session, task_ids, now),
         bar=_bar(session, task_ids, now),
@@ -163,14 +176,14 @@ def _worst_results(
 
 def group_by_path(tasks: Iterable[TaskRow]) -> Iterable[PathGroup]:
     """Checks by what is requested, in the order of the config."""
-    paths: dict[tuple[str, str], dict[tuple[str, str], dict[str, TaskRow]]] = {}
+    paths: dict[tuple[str, str], dict[tuple[str, str], dict[Column, TaskRow]]] = {}
     for task in tasks:
         checks = paths.setdefault((task.url, task.method), {})
-        checks.setdefault((task.check, task.expected), {})[task.ip_version] = task
+        checks.setdefault((task.check, task.expected), {})[column_of(task)] = task
     for (url, method), checks in paths.items():
         rows = [
-            CheckRow(check, expected, by_version)
-            for (check, expected), by_version in checks.items()
+            CheckRow(check, expected, by_column)
+            for (check, expected), by_column in checks.items()
         ]
         yield PathGroup(url, method, rows)
 
@@ -226,9 +239,9 @@ def _bar(session: Session, task_ids: Sequence[int], now: datetime) -> Strip:
 
 def _chartable(tasks: Sequence[TaskRow]) -> list[TaskRow]:
     """One task for each probe: all that share it took the same time."""
-    first: dict[tuple[str, str, str], TaskRow] = {}
+    first: dict[tuple[str, str, Column], TaskRow] = {}
     for task in tasks:
-        first.setdefault((task.url, task.method, task.ip_version), task)
+        first.setdefault((task.url, task.method, column_of(task)), task)
     return list(first.values())
 
 

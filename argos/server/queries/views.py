@@ -1,0 +1,119 @@
+"""What is seen from the other locations of checks that are watched from several."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from argos.core.quorum import View
+from argos.core.severity import Severity
+from argos.server.models import Schedule, Task
+from argos.server.queries.bulk import id_in, is_sqlite, key_in
+
+GRACE = timedelta(minutes=2)
+"""A location answers as long as its runs are not overdue by more."""
+
+
+class TaskView(NamedTuple):
+    """A task of a check that is watched from several locations, as the others see it."""
+
+    task_id: int
+    view: View
+    severity: Severity
+    completed_at: datetime | None
+
+
+def lock_quorums(session: Session, *, keys: Collection[bytes]) -> None:
+    """Let one batch at a time count the votes of a check, until its transaction ends.
+
+    Taken after all rows are locked, in one order: so nobody waits in a circle.
+    """
+    if is_sqlite(session):
+        return
+    numbers = sorted({int.from_bytes(key[:8], "big", signed=True) for key in keys})
+    for number in numbers:
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": number})
+
+
+def list_views(
+    session: Session, *, keys: Collection[bytes], now: datetime
+) -> dict[bytes, list[TaskView]]:
+    """The tasks of some checks at all of their locations, by the checks' keys."""
+    if not keys:
+        return {}
+    columns = Task.__table__.c
+    rows = session.execute(
+        select(
+            columns.watch_key,
+            columns.id,
+            columns.location,
+            columns.contiguous_failures,
+            columns.retry_before_notification,
+            columns.told_severity,
+            columns.severity,
+            columns.completed_at,
+            Schedule.__table__.c.due_at,
+        )
+        .join_from(Task, Schedule, Schedule.id == Task.group_id)
+        .where(key_in(session, columns.watch_key, keys), columns.archived_at.is_(None))
+        .order_by(columns.id)
+    )
+    found: dict[bytes, list[TaskView]] = defaultdict(list)
+    for key, id_, location, failures, retries, told, severity, completed, due in rows:
+        view = View(
+            location=location,
+            is_failing=failures > max(retries, 0),
+            is_told=told is not Severity.OK,
+            is_answering=due >= now - GRACE,
+        )
+        found[bytes(key)].append(TaskView(id_, view, severity, completed))
+    return found
+
+
+def look_elsewhere(
+    session: Session, *, keys: Collection[bytes], but: Collection[int], now: datetime
+) -> None:
+    """Let the other locations look at once; whoever has a row locked looks anyway."""
+    groups = select(Task.group_id).where(
+        key_in(session, Task.watch_key, keys),
+        Task.archived_at.is_(None),
+        Task.contiguous_failures == 0,
+        ~id_in(session, Task.id, but),
+    )
+    idle = list(
+        session.scalars(
+            select(Schedule.id)
+            .where(
+                Schedule.id.in_(groups),
+                Schedule.leased_at.is_(None),
+                Schedule.due_at > now,
+            )
+            .order_by(Schedule.id)
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+    )
+    if idle:
+        session.execute(
+            update(Schedule)
+            .where(id_in(session, Schedule.id, idle))
+            .values(due_at=now, next_run=now)
+        )
+
+
+def list_orphans(session: Session, *, now: datetime, count: int) -> Sequence[int]:
+    """Tasks with an open incident, at locations from where nobody looks any more."""
+    return session.scalars(
+        select(Task.id)
+        .join(Schedule, Schedule.id == Task.group_id)
+        .where(
+            Task.watch_key.is_not(None),
+            Task.told_severity != Severity.OK,
+            Task.archived_at.is_(None),
+            Schedule.due_at < now - GRACE,
+        )
+        .order_by(Task.id)
+        .limit(count)
+    ).all()

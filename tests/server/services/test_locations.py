@@ -1,0 +1,172 @@
+"""Websites that are watched from several locations: who looks, and what is told."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from argos.core.incident import EventKind, Reason
+from argos.core.severity import Severity
+from argos.server.identity import Pool, located
+from argos.server.models import Delivery, Event, Schedule, Task
+from argos.server.queries.views import GRACE
+from tests.server.factories import add_group
+from tests.server.services.agents_world import World
+
+PLACES = {"anna": "oslo", "bela": "paris", "cleo": "tokyo"}
+QUORUM = (EventKind.OPENED, Reason.QUORUM)
+OVER = (EventKind.CLOSED, Reason.RECOVERED)
+
+
+@pytest.fixture
+def world(database, config, clock) -> World:
+    world = World(database, config, clock)
+    with database.transaction() as session:
+        for location in PLACES.values():
+            add_group(
+                session,
+                f"a-{location}",
+                due_at=clock.utcnow(),
+                pool=located(Pool.NEW_CHECKS, location),
+                location=location,
+                tasks={
+                    "url": "https://a.example.org/",
+                    "domain": "https://a.example.org/",
+                    "location": location,
+                    "quorum": 2,
+                    "watch_key": b"a" * 16,
+                },
+            )
+    for agent, location in PLACES.items():
+        world.see(agent, location=location)
+    return world
+
+
+def look(world: World, **seen: str) -> None:
+    """Let agents look at once, in the order given."""
+    for agent, status in seen.items():
+        make_due(world)
+        assert world.run(agent, status) == 1
+
+
+def make_due(world: World) -> None:
+    with world.database.transaction() as session:
+        session.execute(update(Schedule).values(due_at=world.now))
+
+
+def due_locations(world: World) -> list[str | None]:
+    with world.database.reading() as session:
+        rows = session.scalars(
+            select(Schedule.location)
+            .where(Schedule.due_at <= world.now)
+            .order_by(Schedule.location)
+        )
+        return list(rows)
+
+
+def test_each_location_gets_its_own_and_nothing_else(world):
+    leased = {agent: world.lease(agent) for agent in PLACES}
+
+    groups = [task.group_id for tasks in leased.values() for task in tasks]
+    assert [len(tasks) for tasks in leased.values()] == [1, 1, 1]
+    assert len(set(groups)) == 3
+    assert world.lease("dora") == []
+
+
+def test_what_one_location_sees_is_not_told_and_the_others_look_at_once(world):
+    look(world, anna="success", bela="success", cleo="success")
+
+    make_due_only(world, "oslo")
+    world.run("anna", "failure")
+
+    assert world.events == []
+    assert due_locations(world) == ["paris", "tokyo"]
+    world.run("bela", "success")
+    world.run("cleo", "success")
+    assert world.events == []
+    assert world.all(Delivery) == []
+
+
+def make_due_only(world: World, location: str) -> None:
+    with world.database.transaction() as session:
+        later = world.now + timedelta(minutes=5)
+        session.execute(update(Schedule).values(due_at=later))
+        session.execute(
+            update(Schedule)
+            .where(Schedule.location == location)
+            .values(due_at=world.now)
+        )
+
+
+def test_a_quorum_is_told_once_with_all_that_see_it_and_ends_once(world):
+    look(world, anna="success", bela="success", cleo="success")
+
+    look(world, anna="failure", bela="failure", cleo="failure")
+    look(world, anna="failure", bela="failure", cleo="failure")
+    assert world.events == [QUORUM]
+    (event,) = world.all(Event)
+    assert event.facts["seen_from"] == ["oslo", "paris"]
+
+    look(world, bela="success")
+    assert world.events == [QUORUM]
+    look(world, anna="success", cleo="success", bela="success")
+    assert world.events == [QUORUM, OVER]
+    assert len(world.all(Delivery)) == 2
+
+
+def test_a_location_without_agents_has_no_vote(world, clock):
+    look(world, anna="success", bela="success", cleo="success")
+    clock.move(seconds=(GRACE + timedelta(minutes=10)).total_seconds())
+    long_ago = world.now - GRACE - timedelta(seconds=1)
+    with world.database.transaction() as session:
+        session.execute(
+            update(Schedule).where(Schedule.location != "oslo").values(due_at=long_ago)
+        )
+        session.execute(
+            update(Schedule).where(Schedule.location == "oslo").values(due_at=world.now)
+        )
+
+    world.run("anna", "failure")
+
+    assert world.events == [QUORUM]
+
+
+def test_an_incident_ends_whose_location_is_gone_when_the_others_find_all_well(
+    world, clock
+):
+    look(world, anna="success", bela="success", cleo="success")
+    look(world, anna="failure", bela="failure")
+    assert world.events == [QUORUM]
+    clock.move(seconds=(GRACE + timedelta(minutes=10)).total_seconds())
+    look(world, anna="success", cleo="success")
+    with world.database.transaction() as session:
+        long_ago = world.now - GRACE - timedelta(seconds=1)
+        session.execute(
+            update(Schedule).where(Schedule.location == "paris").values(due_at=long_ago)
+        )
+
+    world.keep_house()
+    world.keep_house()
+
+    assert world.events == [QUORUM, (EventKind.CLOSED, Reason.OK_ELSEWHERE)]
+    with world.database.reading() as session:
+        severities = dict(session.execute(select(Task.location, Task.severity)).all())
+    assert severities["paris"] is Severity.UNKNOWN
+    told = world.all(Delivery)
+    assert len(told) == 2
+
+
+def test_the_orphan_of_a_problem_that_others_see_goes_on(world, clock):
+    look(world, anna="success", bela="success", cleo="success")
+    look(world, anna="failure", bela="failure", cleo="failure")
+    clock.move(seconds=(GRACE + timedelta(minutes=10)).total_seconds())
+    look(world, anna="failure", cleo="failure")
+    with world.database.transaction() as session:
+        long_ago = world.now - GRACE - timedelta(seconds=1)
+        session.execute(
+            update(Schedule).where(Schedule.location == "paris").values(due_at=long_ago)
+        )
+
+    world.keep_house()
+
+    assert world.events == [QUORUM]
