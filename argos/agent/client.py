@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import httpx2
@@ -57,6 +58,8 @@ class LeaseRequest:
     waiting: int = 0
     """Probes that only wait for their websites; they take no slots."""
     load: Load | None = None
+    clock: datetime | None = None
+    """What the agent's clock shows."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -78,6 +81,8 @@ class LeaseRequest:
             parameters["cpu_percent"] = round(self.load.cpu_percent, 1)
             parameters["lag_ms"] = round(self.load.lag_ms, 1)
             parameters["over_budget"] = int(self.load.is_over_budget)
+        if self.clock is not None:
+            parameters["clock"] = f"{self.clock.timestamp():.3f}"
         return parameters
 
 

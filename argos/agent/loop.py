@@ -221,6 +221,7 @@ class AgentLoop:
             spooled=self._reporter.waiting,
             capabilities=self._capabilities(),
             location=self._settings.location,
+            clock=self._clock.utcnow(),
         )
 
     @property

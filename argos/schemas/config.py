@@ -98,6 +98,8 @@ class Alerts(Section):
     """Who hears that one agent of several is gone; None: those of `no_agent`."""
     overdue: Recipients | None = None
     """Who hears that agents do not keep up; None: those of `no_agent`."""
+    agent_clock: Recipients | None = None
+    """Who hears that an agent's clock is off; None: those of `no_agent`."""
     undelivered: Recipients = ("local",)
     """Who hears that a notice to somebody else was given up."""
 
@@ -110,6 +112,11 @@ class Alerts(Section):
     def of_overdue(self) -> tuple[str, ...]:
         """Who hears that probes are overdue."""
         return self.no_agent if self.overdue is None else self.overdue
+
+    @property
+    def of_agent_clock(self) -> tuple[str, ...]:
+        """Who hears that an agent's clock is off."""
+        return self.no_agent if self.agent_clock is None else self.agent_clock
 
     @property
     def by_severity(self) -> Mapping[Severity, tuple[str, ...]]:

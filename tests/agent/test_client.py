@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ LEASE = LeaseRequest(
     busy=93,
     spooled=2,
     capabilities=("ipv6", "new"),
+    clock=datetime(2026, 3, 14, 12, 0, 0, 250_000, tzinfo=UTC),
 )
 TASK = {
     "id": 1,
@@ -101,6 +103,7 @@ async def test_a_lease_says_who_asks_for_how_much() -> None:
         "spooled": "2",
         "version": VERSION,
         "capabilities": "ipv6,new",
+        "clock": "1773489600.250",
     }
     assert request.headers["authorization"] == "Bearer s3cret"
     assert request.headers["user-agent"] == f"Argos Panoptes agent {VERSION}"

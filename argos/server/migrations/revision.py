@@ -23,6 +23,7 @@ REVISIONS = (
     "20261125_silences",
     "20261126_told_times",
     "20261126_locations",
+    "20261126_agent_clock",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

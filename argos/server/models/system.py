@@ -52,6 +52,8 @@ class Agent(Base):
     """How late its loop was lately, at the worst."""
     is_over_budget: Mapped[bool | None]
     """Its CPU is used up, so that it takes on less than it could."""
+    clock_offset_s: Mapped[float | None] = mapped_column(Float(53))
+    """By how much its clock is ahead of the server's."""
     location: Mapped[str | None]
     """Where it says it stands (`--location`)."""
     suspect_since: Mapped[datetime | None] = mapped_column(UtcDateTime)

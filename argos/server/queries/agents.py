@@ -28,6 +28,7 @@ class Sighting:
     cpu_percent: float | None = None
     lag_ms: float | None = None
     is_over_budget: bool | None = None
+    clock_offset_s: float | None = None
 
 
 _SIGHTINGS = RowSource({
@@ -44,13 +45,14 @@ _SIGHTINGS = RowSource({
     "cpu_percent": "double precision",
     "lag_ms": "double precision",
     "is_over_budget": "boolean",
+    "clock_offset_s": "double precision",
 })
 _SEE = """
 INSERT INTO agents
   (name, created_at, last_seen_at, address, version, capabilities, slots, busy, spooled,
-   location, waiting, cpu_percent, lag_ms, is_over_budget)
+   location, waiting, cpu_percent, lag_ms, is_over_budget, clock_offset_s)
 SELECT name, seen_at, seen_at, address, version, capabilities, slots, busy, spooled,
-  location, waiting, cpu_percent, lag_ms, is_over_budget
+  location, waiting, cpu_percent, lag_ms, is_over_budget, clock_offset_s
 FROM {rows} WHERE true
 ON CONFLICT (name) DO UPDATE SET
   last_seen_at = excluded.last_seen_at, address = excluded.address,
@@ -63,7 +65,8 @@ ON CONFLICT (name) DO UPDATE SET
   waiting = coalesce(excluded.waiting, agents.waiting),
   cpu_percent = coalesce(excluded.cpu_percent, agents.cpu_percent),
   lag_ms = coalesce(excluded.lag_ms, agents.lag_ms),
-  is_over_budget = coalesce(excluded.is_over_budget, agents.is_over_budget)
+  is_over_budget = coalesce(excluded.is_over_budget, agents.is_over_budget),
+  clock_offset_s = coalesce(excluded.clock_offset_s, agents.clock_offset_s)
 """
 
 
@@ -73,7 +76,7 @@ def see_agent(session: Session, *, sighting: Sighting, now: datetime) -> None:
         sighting.name, now, sighting.address, sighting.version, sighting.capabilities,
         sighting.slots, sighting.busy, sighting.spooled, sighting.location,
         sighting.waiting, sighting.cpu_percent, sighting.lag_ms,
-        sighting.is_over_budget,
+        sighting.is_over_budget, sighting.clock_offset_s,
     )  # fmt: skip
     statement = text(_SEE.format(rows=_SIGHTINGS.sql(session)))
     session.execute(statement, _SIGHTINGS.parameters(session, [row]))
@@ -174,6 +177,18 @@ def list_last_seen(session: Session) -> dict[str, datetime]:
         )
     )
     return {name: seen_at for name, seen_at in rows if seen_at is not None}
+
+
+def list_clock_offsets(session: Session, *, seen_after: datetime) -> dict[str, float]:
+    """By how many seconds the clocks of agents are ahead that were seen of late."""
+    rows = session.execute(
+        select(Agent.name, Agent.clock_offset_s).where(
+            Agent.clock_offset_s.is_not(None),
+            Agent.last_seen_at > seen_after,
+            Agent.revoked_at.is_(None),
+        )
+    )
+    return {name: offset_s for name, offset_s in rows if offset_s is not None}
 
 
 def get_last_seen_at(session: Session) -> datetime | None:

@@ -53,6 +53,8 @@ class AgentSummary:
     cpu_percent: float | None = None
     lag_ms: float | None = None
     is_over_budget: bool | None = None
+    clock_offset_s: float | None = None
+    """By how much its clock is ahead of ours."""
 
 
 def count_fleet(session: Session) -> FleetCounts:
@@ -134,6 +136,7 @@ def list_agents(session: Session) -> Sequence[AgentSummary]:
             Agent.cpu_percent,
             Agent.lag_ms,
             Agent.is_over_budget,
+            Agent.clock_offset_s,
         )
         .where(Agent.revoked_at.is_(None))
         .order_by(Agent.last_seen_at.desc().nulls_last(), Agent.name)

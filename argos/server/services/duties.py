@@ -19,7 +19,7 @@ from argos.server.queries import (
     upkeep as queries,
 )
 from argos.server.queries.results import NewResult
-from argos.server.services import dead_man, held, lasting, overdue
+from argos.server.services import agent_clocks, dead_man, held, lasting, overdue
 from argos.server.services.counting import Counting
 from argos.server.services.missing_agents import watch_agents
 from argos.server.services.unanswered import settle_unanswered
@@ -48,6 +48,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("jobs", timedelta(seconds=5), do_jobs, JOB_CLAIM_INTERVAL),
         Duty("silence", timedelta(seconds=15), watch_agents),
         Duty("dead-man", dead_man.LOOK_INTERVAL, dead_man.ping),
+        Duty("clocks", agent_clocks.LOOK_INTERVAL, agent_clocks.watch_clocks),
         Duty("overdue", overdue.LOOK_INTERVAL, overdue.watch_overdue),
         Duty("logins", timedelta(minutes=10), forget_logins),
         Duty("queue", timedelta(minutes=5), mend_queue),

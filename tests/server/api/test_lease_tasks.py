@@ -124,6 +124,8 @@ def test_no_call_gets_more_than_the_cap(agent_client, database):
         ({"slots": -3}, "slots"),
         ({"cpu_percent": "inf"}, "cpu_percent"),
         ({"lag_ms": -1}, "lag_ms"),
+        ({"clock": "noon"}, "clock"),
+        ({"clock": "inf"}, "clock"),
         ({"busy": 2**40}, "busy"),
     ],
     ids=str,
@@ -219,6 +221,28 @@ def test_agent_is_written_down_with_what_it_tells(agent_client, database):
     assert (agent.waiting, agent.cpu_percent, agent.lag_ms) == (12, 51.5, 3.5)
     assert agent.is_over_budget is True
     assert abs(agent.last_seen_at - utcnow()) < timedelta(seconds=20)
+
+
+@pytest.mark.parametrize("offset_s", [0, 75, -4e8, 1e300])
+def test_i17_it_is_known_by_how_much_an_agents_clock_is_off(
+    agent_client, database, offset_s
+):
+    shown = utcnow().timestamp() + offset_s
+    agent_client.get("/api/tasks", params={"agent_id": "anna", "clock": shown})
+
+    with database.reading() as session:
+        agent = session.scalars(select(Agent)).one()
+    assert agent.clock_offset_s == pytest.approx(offset_s, abs=20)
+
+
+def test_i17_a_report_says_nothing_of_a_clock(agent_client, database):
+    params = {"agent_id": "anna", "clock": utcnow().timestamp() + 90}
+    agent_client.get("/api/tasks", params=params)
+    agent_client.post("/api/results", params={"agent_id": "anna"}, json=[])
+
+    with database.reading() as session:
+        agent = session.scalars(select(Agent)).one()
+    assert agent.clock_offset_s == pytest.approx(90, abs=20)
 
 
 def test_agent_of_0_10_3_does_not_wait(agent_client):

@@ -119,6 +119,8 @@ class LeaseQuery:
     over_budget: bool | None = None
     location: str | None = None
     """Where the agent stands, in its own words."""
+    clock: Annotated[float | None, Query(allow_inf_nan=False)] = None
+    """What the agent's clock shows, in seconds since 1970."""
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -146,7 +148,8 @@ async def lease_tasks(
     request: Request, app: App, agent: Agent, query: Annotated[LeaseQuery, Depends()]
 ) -> Response:
     """Lease due task groups; with `wait`, for so many seconds until some are due."""
-    await _in_thread(app, partial(_see, app, _sighting(agent, query)))
+    sighting = _sighting(agent, query, now=app.clock.utcnow())
+    await _in_thread(app, partial(_see, app, sighting))
     answer = await _lease_or_wait(request, app, agent, query)
     return Response(
         _encode_tasks(answer.tasks, query, now=app.clock.utcnow()),
@@ -189,7 +192,7 @@ def _see(app: AppState, sighting: Sighting) -> None:
     agent_access.see_agent(app.database, desk=app.desk, sighting=sighting, now=now)
 
 
-def _sighting(agent: CallingAgent, query: LeaseQuery) -> Sighting:
+def _sighting(agent: CallingAgent, query: LeaseQuery, *, now: datetime) -> Sighting:
     version = query.version and cut(visible(query.version), MAX_VERSION_LENGTH)
     return Sighting(
         name=agent.name,
@@ -204,6 +207,7 @@ def _sighting(agent: CallingAgent, query: LeaseQuery) -> Sighting:
         lag_ms=query.lag_ms,
         is_over_budget=query.over_budget,
         location=query.place,
+        clock_offset_s=None if query.clock is None else query.clock - now.timestamp(),
     )
 
 

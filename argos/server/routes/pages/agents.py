@@ -16,6 +16,7 @@ from argos.server.routes.access import Viewer
 from argos.server.routes.dependencies import WaitingTasks
 from argos.server.routes.pages.visit import Visit
 from argos.server.routes.templating import render
+from argos.server.services.agent_clocks import SHOWN, WRONG, read_offset
 
 router = APIRouter()
 
@@ -26,6 +27,17 @@ class AgentRow:
 
     agent: AgentSummary
     is_alive: bool
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """By how much its clock is ahead; nothing, when it is about right."""
+        offset = read_offset(self.agent.clock_offset_s or 0)
+        return offset if abs(offset) > SHOWN else timedelta()
+
+    @property
+    def is_clock_wrong(self) -> bool:
+        """Whether its clock is off by so much that people are told."""
+        return abs(self.clock_offset) > WRONG
 
 
 def agent_rows(

@@ -1,0 +1,50 @@
+"""The page of agents."""
+
+import pytest
+from sqlalchemy import update
+
+from argos.server.models import Agent
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "expected"),
+    [
+        (None, None),
+        (4.9, None),
+        (-4.9, None),
+        (5.5, "its clock is 5 s ahead"),
+        (-75.0, "its clock is 1 min behind"),
+        (1e300, "its clock is 365,000 days ahead"),
+    ],
+)
+def test_i17_a_clock_that_is_off_is_shown(admin, seeded, offset_s, expected):
+    with seeded.transaction() as session:
+        session.execute(
+            update(Agent).where(Agent.name == "paris").values(clock_offset_s=offset_s)
+        )
+
+    page = admin.get("/agents").text
+
+    assert ("its clock is" in page) is (expected is not None)
+    assert expected is None or expected in page
+
+
+@pytest.mark.parametrize(("offset_s", "icon"), [(59.0, "ok"), (-61.0, "warning")])
+def test_i17_a_clock_that_people_are_told_of_is_marked(admin, seeded, offset_s, icon):
+    with seeded.transaction() as session:
+        session.execute(
+            update(Agent).where(Agent.name == "paris").values(clock_offset_s=offset_s)
+        )
+
+    row = admin.get("/agents").text.partition(" paris")[0].rpartition("<svg")[2]
+
+    assert f'class="i {icon}"' in row
+
+
+def test_the_clock_of_an_agent_that_is_gone_says_nothing(admin, seeded):
+    with seeded.transaction() as session:
+        session.execute(
+            update(Agent).where(Agent.name == "lyon").values(clock_offset_s=90.0)
+        )
+
+    assert "its clock is" not in admin.get("/agents").text
