@@ -23,6 +23,10 @@ OPTIONS_CAPABILITY = "probe-options"
 
 MAX_LEASE_GROUPS = 500
 MAX_REPORT_RESULTS = 500
+DOUBT = "doubt"
+"""The fact of a result that says why its failure counts as not measured."""
+CUT_OFF = "The agent reached none of its references either."
+"""Its value when the agent itself doubts: its own network is down."""
 MAX_WAIT_S = 60
 MAX_AHEAD_S = 5
 MAX_REPORT_BYTES = 8 * 1024 * 1024

@@ -19,6 +19,7 @@ from argos.agent.load import SAMPLE_S, LoadGauge
 from argos.agent.outage import OutageWatch
 from argos.agent.prober import Prober
 from argos.agent.probing import plan_probes
+from argos.agent.references import References
 from argos.agent.reporter import Reporter, RunBlocking
 from argos.agent.result import encode_results
 from argos.agent.roster import Assignment, Roster
@@ -78,6 +79,7 @@ class AgentLoop:
         run_blocking: RunBlocking = asyncio.to_thread,
         gauge: LoadGauge | None = None,
         outage: OutageWatch | None = None,
+        references: References | None = None,
     ) -> None:
         self._server = server
         self._reporter = reporter
@@ -93,6 +95,7 @@ class AgentLoop:
             clock=clock,
             run_blocking=run_blocking,
             when_done=self._end,
+            references=references,
         )
         self._roster = Roster(
             Slots(settings.slots, clock=clock, limit=settings.most_under_way),

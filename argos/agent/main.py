@@ -20,6 +20,7 @@ from argos.agent.engine.interface import ProbeEngine
 from argos.agent.load import DEFAULT_CPU_BUDGET, LoadGauge, ProcessTimes
 from argos.agent.loop import AgentLoop, LoopSettings
 from argos.agent.outage import OutageSettings, OutageWatch, poster
+from argos.agent.references import References
 from argos.agent.reporter import Reporter
 from argos.agent.spool import Spool
 from argos.checks import get_registered_checks
@@ -44,6 +45,8 @@ class AgentSettings:
     has_ipv6: bool | None = None
     """Whether to take IPv6 tasks; None: as long as there is a route."""
     outage: OutageSettings | None = None
+    references: tuple[str, ...] = ()
+    """URLs of places that answer as long as the network works; none: not asked."""
     cpu_budget: float = DEFAULT_CPU_BUDGET
     """Which part of the cores it may use before it takes on less."""
 
@@ -70,6 +73,7 @@ class ArgosAgent:
             capabilities=_capabilities(settings.has_ipv6),
             gauge=_make_gauge(self._engine, settings.cpu_budget),
             outage=_make_outage_watch(settings),
+            references=self._make_references(settings),
         )
 
     async def run(self) -> None:
@@ -82,6 +86,11 @@ class ArgosAgent:
             await self._server.close()
             if self._spool is not None:
                 self._spool.close()
+
+    def _make_references(self, settings: AgentSettings) -> References | None:
+        if not settings.references:
+            return None
+        return References(settings.references, self._engine, clock=system_clock)
 
     def stop(self) -> None:
         """Let `run` end soon: within some seconds, and with nothing lost."""

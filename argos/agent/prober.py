@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from msgspec.structs import replace as change
+
 from argos.agent.engine.interface import BreakOff, ProbeEngine
 from argos.agent.judging import describe_error
 from argos.agent.probing import (
@@ -21,13 +23,15 @@ from argos.agent.probing import (
     judge_group,
     second_look,
 )
+from argos.agent.references import References
 from argos.agent.reporter import Reporter, RunBlocking
 from argos.agent.result import encode_results
 from argos.agent.roster import Assignment
 from argos.checks.base import Verdict
 from argos.clock import Clock
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, Timings
-from argos.protocol import Task
+from argos.core.severity import Status
+from argos.protocol import CUT_OFF, DOUBT, Task
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,14 @@ ENGINE_MARGIN_S = 5.0
 """What an engine may take longer than a probe's deadline before it is given up."""
 WATCH_INTERVAL_S = 5.0
 """So much later than it should be, a probe is given up at the latest."""
+
+_BAD = frozenset({Status.FAILURE, Status.ERROR})
+
+
+def _doubted(verdict: Verdict) -> Verdict:
+    if verdict.status not in _BAD:
+        return verdict
+    return change(verdict, facts={**verdict.facts, DOUBT: CUT_OFF})
 
 
 @dataclass(slots=True, eq=False)
@@ -58,12 +70,14 @@ class Prober:
         clock: Clock,
         run_blocking: RunBlocking,
         when_done: Callable[[Assignment], object],
+        references: References | None = None,
     ) -> None:
         self._engine = engine
         self._reporter = reporter
         self._clock = clock
         self._run_blocking = run_blocking
         self._when_done = when_done
+        self._references = references
         # A dict, for its order: simulations come out the same each time.
         self._works: dict[_Work, None] = {}
         self._watch: asyncio.TimerHandle | None = None
@@ -119,7 +133,41 @@ class Prober:
         except Exception as err:  # noqa: BLE001  # it becomes the results
             self._stumble(work, err)
         else:
-            self._hand_in(work, verdicts, elapsed, outcome.timings)
+            if self._is_doubtful(verdicts):
+                self._doubt(work, verdicts, elapsed, outcome)
+            else:
+                self._hand_in(work, verdicts, elapsed, outcome.timings)
+
+    def _is_doubtful(self, verdicts: list[tuple[Task, Verdict]]) -> bool:
+        return self._references is not None and any(
+            verdict.status in _BAD for _, verdict in verdicts
+        )
+
+    def _doubt(
+        self,
+        work: _Work,
+        verdicts: list[tuple[Task, Verdict]],
+        elapsed: timedelta,
+        outcome: Outcome,
+    ) -> None:
+        task = asyncio.create_task(
+            self._hand_in_doubtful(work, verdicts, elapsed, outcome)
+        )
+        work.break_off = task.cancel
+        work.give_up_at = math.inf
+
+    async def _hand_in_doubtful(
+        self,
+        work: _Work,
+        verdicts: list[tuple[Task, Verdict]],
+        elapsed: timedelta,
+        outcome: Outcome,
+    ) -> None:
+        """Hand failures in, marked if nothing else can be reached from here either."""
+        assert self._references is not None
+        if not await self._references.is_any_reached():
+            verdicts = [(task, _doubted(verdict)) for task, verdict in verdicts]
+        self._hand_in(work, verdicts, elapsed, outcome.timings)
 
     def _go_aside(self, work: _Work, outcome: Outcome, again: Probe | None) -> None:
         task = asyncio.create_task(self._judge_aside(work, outcome, again))
@@ -141,6 +189,9 @@ class Prober:
             verdicts = judge() if quick else await self._run_blocking(judge)
         except Exception as err:  # noqa: BLE001  # it becomes the results
             self._stumble(work, err)
+            return
+        if self._is_doubtful(verdicts):
+            await self._hand_in_doubtful(work, verdicts, elapsed, outcome)
         else:
             self._hand_in(work, verdicts, elapsed, outcome.timings)
 

@@ -7,13 +7,18 @@ import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
+from argos.commands.arguments import (
+    check_name_servers,
+    check_proxy_option,
+    check_references,
+    check_server_url,
+    is_http_url,
+)
 from argos.commands.options import log_level_option
 from argos.logs import configure_logging
 
@@ -138,6 +143,15 @@ DEFAULT_SLOTS = 100
     show_default=True,
     help="For how many minutes it cannot be reached then.",
 )
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="URL",
+    envvar="ARGOS_AGENT_REFERENCES",
+    help="A place that answers as long as this agent's network works; may be repeated. "
+    "While none does, what fails is the agent's fault.",
+)
 @click.option("--public-only", is_flag=True, help="Probe nothing but public addresses.")
 @click.option(
     "--allow",
@@ -195,6 +209,7 @@ class _Wishes:
     proxy: str | None
     outage_url: str | None
     outage_after: float
+    references: tuple[str, ...]
     public_only: bool
     allow: tuple[str, ...]
     deny: tuple[str, ...]
@@ -239,6 +254,7 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
         spool_folder=wishes.spool_dir or default_spool_folder(environ),
         has_ipv6=wishes.has_ipv6,
         outage=_make_outage(wishes),
+        references=check_references(wishes.references),
         cpu_budget=wishes.cpu_budget / 100,
     )
 
@@ -249,67 +265,11 @@ def _make_outage(wishes: _Wishes) -> "OutageSettings | None":
 
     if wishes.outage_url is None:
         return None
-    try:
-        parts = urlsplit(wishes.outage_url)
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        is_usable = False
-    if not is_usable:
+    if not is_http_url(wishes.outage_url):
         raise click.UsageError(
             "--outage-url must be a URL, such as https://chat.example.org/hooks/x."
         )
     return OutageSettings(wishes.outage_url, wishes.outage_after * 60)
-
-
-def check_server_url(url: str) -> str:
-    """The URL, if an agent can use it; a usage error otherwise."""
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        is_usable = False
-        parts = urlsplit("")
-    if not is_usable:
-        raise click.UsageError(
-            f"{url!r} is not the URL of a server; it looks like "
-            "https://argos.example.org."
-        )
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        log.warning(
-            "The token goes to %s unencrypted: anybody on the way can read it. "
-            "Use https.",
-            parts.netloc.rpartition("@")[2],
-        )
-    return url
-
-
-def check_name_servers(servers: tuple[str, ...]) -> tuple[str, ...]:
-    """The name servers, if they are some; a usage error otherwise."""
-    from argos.core.options import check_name_server
-
-    try:
-        return tuple(check_name_server(server) for server in servers)
-    except ValueError as err:
-        raise click.UsageError(f"--name-server {err}.") from err
-
-
-def check_proxy_option(url: str | None) -> str | None:
-    """The proxy, if it is one; a usage error otherwise, without its password."""
-    from argos.core.options import check_proxy
-
-    try:
-        if url is not None:
-            check_proxy(url)
-    except ValueError as err:
-        raise click.UsageError(f"--proxy {err}.") from err
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _read_token(wishes: _Wishes) -> str:

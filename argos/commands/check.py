@@ -129,7 +129,7 @@ def check(
 
 def _checked(options: dict[str, Any]) -> dict[str, Any] | None:
     """The probe options that were given; a usage error where they are of no use."""
-    from argos.commands.agent import check_name_servers, check_proxy_option
+    from argos.commands.arguments import check_name_servers, check_proxy_option
 
     given = {name: value for name, value in options.items() if value is not None}
     check_proxy_option(given.get("proxy"))

@@ -12,6 +12,7 @@ from argos.agent.client import LeaseAnswer, LeaseRequest
 from argos.agent.engine.by_task import ByTask
 from argos.agent.loop import AgentLoop, LoopSettings
 from argos.agent.outage import OutageWatch
+from argos.agent.references import References
 from argos.agent.reporter import Reporter
 from argos.core.probe import Outcome, Probe, ProbeResponse
 from argos.protocol import AgentResult, HeldLease, ReportAnswer, Task
@@ -197,6 +198,7 @@ class Agent:
         wait_s: float = 10.0,
         clock_offset: timedelta = timedelta(0),
         outage: OutageWatch | None = None,
+        references: Sequence[str] = (),
     ) -> None:
         clock = VirtualClock(loop, offset=clock_offset)
         rng = random.Random(1)
@@ -217,6 +219,9 @@ class Agent:
             capabilities=lambda: ("ipv6",),
             run_blocking=run_inline,
             outage=outage,
+            references=References(references, engine, clock=clock)
+            if references
+            else None,
         )
 
     async def work(self, seconds: float) -> float:

@@ -14,9 +14,9 @@ import pytest
 from argos.commands.agent import (
     _make_settings,
     _Wishes,
-    check_server_url,
     default_spool_folder,
 )
+from argos.commands.arguments import check_server_url
 from tests.agent.scripted_server import Reply, Request, scripted_server
 from tests.commands.conftest import Run, Start, read_until
 
@@ -44,6 +44,7 @@ def wishes(**changes: Any) -> _Wishes:
         "proxy": None,
         "outage_url": None,
         "outage_after": 10.0,
+        "references": (),
         "public_only": False,
         "allow": (),
         "deny": (),
@@ -352,3 +353,9 @@ def test_proxies_and_name_servers_that_are_none_are_refused(
     assert result.exit_code == 2
     assert words in result.stderr
     assert "canary" not in result.stderr
+
+
+@pytest.mark.parametrize("url", ["gateway.example.org", "http://[::1/x", "tcp://a:1"])
+def test_a_reference_that_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(click.UsageError, match="--reference must be a URL"):
+        _make_settings(wishes(references=("https://a.example.org", url)), {})

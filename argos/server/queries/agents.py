@@ -158,11 +158,12 @@ def suspect_agent(session: Session, *, name: str, reason: str, now: datetime) ->
     return changed.first() is not None
 
 
-def trust_agent(session: Session, *, name: str) -> bool:
-    """Believe an agent again; False: it is believed already."""
+def trust_agent(session: Session, *, name: str, reason: str | None = None) -> bool:
+    """Believe an agent again; False: it is believed already, or not for this reason."""
+    of_reason = [] if reason is None else [Agent.suspect_reason == reason]
     changed = session.execute(
         update(Agent)
-        .where(Agent.name == name, Agent.suspect_since.is_not(None))
+        .where(Agent.name == name, Agent.suspect_since.is_not(None), *of_reason)
         .values(suspect_since=None, suspect_reason=None)
         .returning(Agent.id)
     )

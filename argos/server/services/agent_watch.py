@@ -7,6 +7,7 @@ judges by its share of them. What one finds stands in the agent's row, for all.
 import logging
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from argos.channels import NoticeKind
@@ -26,6 +27,16 @@ CACHED_INTERVAL = timedelta(seconds=5)
 """How long it may take until a process hears what another one found."""
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The agent that is looked at, and when."""
+
+    session: Session
+    agent: str
+    config: Config
+    now: datetime
+
+
 class AgentWatch:
     """What one server process knows of how agents fare."""
 
@@ -43,36 +54,55 @@ class AgentWatch:
             for domain, failed in looks:
                 self._looks.note(agent, domain, failed=failed, at=at)
 
-    def is_suspect(self, session: Session, *, agent: str, now: datetime) -> bool:
+    def is_suspect(self, case: Case) -> bool:
         """Whether an agent is suspect, as all processes know it."""
-        return agent in self._read_suspects(session, now)
+        return case.agent in self._read_suspects(case)
 
-    def judge(
-        self, session: Session, *, agent: str, config: Config, now: datetime
-    ) -> bool:
+    def hear(self, case: Case, *, cut_off: bool) -> bool:
+        """Take in what an agent says of its references; whether it is cut off.
+
+        It says so itself, at each failure, and needs no other agent to be believed.
+        """
+        suspects = self._read_suspects(case)
+        if cut_off:
+            if case.agent not in suspects:
+                self._suspect(case, Phrase(_CUT_OFF))
+            return True
+        if case.agent in suspects:
+            self._trust(case, only=_reason(Phrase(_CUT_OFF)))
+        return False
+
+    def judge(self, case: Case) -> bool:
         """Whether an agent is suspect; tells when it begins or ceases to be."""
-        suspects = self._read_suspects(session, now)
+        suspects = self._read_suspects(case)
         with self._lock:
-            finding = self._looks.judge(agent, now=now, distrusted=suspects)
-        was_suspect = agent in suspects
+            finding = self._looks.judge(case.agent, now=case.now, distrusted=suspects)
+        was_suspect = case.agent in suspects
         if not was_suspect and finding.standing is Standing.SUSPECT:
-            if queries.suspect_agent(
-                session, name=agent, reason=_reason(finding), now=now
-            ):
-                _tell(session, agent, finding, config, now)
+            self._suspect(case, _why(finding))
         elif was_suspect and finding.standing is Standing.WELL:
-            if queries.trust_agent(session, name=agent):
-                _tell(session, agent, finding, config, now)
+            self._trust(case)
         else:
             return was_suspect
-        self._read_at = None
         return not was_suspect
 
-    def _read_suspects(self, session: Session, now: datetime) -> frozenset[str]:
-        known = self._read_at
+    def _suspect(self, case: Case, why: Phrase) -> None:
+        self._read_at = None
+        if queries.suspect_agent(
+            case.session, name=case.agent, reason=_reason(why), now=case.now
+        ):
+            _tell(case, _suspicion(case, why))
+
+    def _trust(self, case: Case, *, only: str | None = None) -> None:
+        self._read_at = None
+        if queries.trust_agent(case.session, name=case.agent, reason=only):
+            _tell(case, _trust_again(case))
+
+    def _read_suspects(self, case: Case) -> frozenset[str]:
+        known, now = self._read_at, case.now
         # A clock that was set back makes nothing fresh.
         if known is None or not timedelta() <= now - known < CACHED_INTERVAL:
-            self._suspects = queries.list_suspects(session)
+            self._suspects = queries.list_suspects(case.session)
             self._read_at = now
         return self._suspects
 
@@ -82,51 +112,52 @@ _REASON = mark(
     "succeed."
 )
 
+_CUT_OFF = mark("It reached none of its references.")
+_UNTIL_THEN = mark("what it cannot reach counts as not measured")
+
 
 def _why(finding: Finding) -> Phrase:
     return Phrase(_REASON, {"failed": finding.failed, "domains": finding.domains})
 
 
-def _reason(finding: Finding) -> str:
-    return texts_in(SOURCE_LANGUAGE).phrase(_why(finding))
+def _reason(why: Phrase) -> str:
+    return texts_in(SOURCE_LANGUAGE).phrase(why)
 
 
-def _tell(
-    session: Session, agent: str, finding: Finding, config: Config, now: datetime
-) -> None:
-    notice = _notice(agent, finding, now)
+def _tell(case: Case, notice: Draft) -> None:
     log.warning("%s", texts_in(SOURCE_LANGUAGE).phrase(notice.title))
     tell_of_agents(
-        session,
+        case.session,
         notice,
-        recipients=config.general.alerts.no_agent,
-        config=config,
-        agent=agent,
+        recipients=case.config.general.alerts.no_agent,
+        config=case.config,
+        agent=case.agent,
     )
 
 
-def _notice(agent: str, finding: Finding, now: datetime) -> Draft:
-    time = (Phrase("Time"), format_moment(now))
-    if finding.standing is Standing.SUSPECT:
-        return Draft(
-            kind=NoticeKind.AGENT_SUSPECT,
-            severity=Severity.WARNING,
-            at=now,
-            title=Phrase("Agent {agent} seems to be cut off", {"agent": agent}),
-            lines=(
-                (Phrase("Agent"), agent),
-                (Phrase("Reason"), _why(finding)),
-                time,
-                (
-                    Phrase("Until then"),
-                    Phrase("what it cannot reach counts as not measured"),
-                ),
-            ),
-        )
+def _suspicion(case: Case, why: Phrase) -> Draft:
+    return Draft(
+        kind=NoticeKind.AGENT_SUSPECT,
+        severity=Severity.WARNING,
+        at=case.now,
+        title=Phrase("Agent {agent} seems to be cut off", {"agent": case.agent}),
+        lines=(
+            (Phrase("Agent"), case.agent),
+            (Phrase("Reason"), why),
+            (Phrase("Time"), format_moment(case.now)),
+            (Phrase("Until then"), Phrase(_UNTIL_THEN)),
+        ),
+    )
+
+
+def _trust_again(case: Case) -> Draft:
     return Draft(
         kind=NoticeKind.AGENT_TRUSTED,
         severity=Severity.OK,
-        at=now,
-        title=Phrase("Agent {agent} can be believed again", {"agent": agent}),
-        lines=((Phrase("Agent"), agent), time),
+        at=case.now,
+        title=Phrase("Agent {agent} can be believed again", {"agent": case.agent}),
+        lines=(
+            (Phrase("Agent"), case.agent),
+            (Phrase("Time"), format_moment(case.now)),
+        ),
     )

@@ -13,7 +13,13 @@ from datetime import datetime, timedelta
 from argos.core.incident import Outcome, Patience, Reason, Step, advance
 from argos.core.severity import Severity, Status
 from argos.core.suspicion import WINDOW
-from argos.protocol import MAX_REPORT_RESULTS, AgentResult, Refusal, ReportAnswer
+from argos.protocol import (
+    DOUBT,
+    MAX_REPORT_RESULTS,
+    AgentResult,
+    Refusal,
+    ReportAnswer,
+)
 from argos.schemas import Config
 from argos.server.database import Database, Session
 from argos.server.queries import results as queries
@@ -37,13 +43,19 @@ from argos.server.queries.states import (
     state_move,
 )
 from argos.server.services import peace
-from argos.server.services.agent_watch import AgentWatch
+from argos.server.services.agent_watch import AgentWatch, Case
 from argos.server.services.change import Change
 from argos.server.services.counting import Counting
 from argos.server.services.judging import finalize, finalize_rules, stored_context
+from argos.server.services.moves import RefusedItem, moves_state, task_move
 from argos.server.services.publish import publish
-from argos.server.services.report import ReadItem, ReadResult, read_items
-from argos.server.services.run import Run, is_in_trouble
+from argos.server.services.report import (
+    ReadItem,
+    ReadResult,
+    is_cut_off,
+    read_items,
+)
+from argos.server.services.run import Run
 from argos.server.services.second_opinion import Question, Witnesses
 from argos.server.services.votes import Votes, count_votes, is_voted_on
 
@@ -51,16 +63,10 @@ log = logging.getLogger(__name__)
 
 OLDEST_RESULT = timedelta(days=30)
 TOLERATED_SKEW = timedelta(seconds=5)
-DOUBT = "doubt"
-"""The context's entry that says why a failure counts as not measured."""
 NOT_BELIEVED = "The agent fails on most websites, where other agents succeed."
 
 _Verdicts = dict[int, tuple[Status, Severity]]
 """By the items' places in the report."""
-
-
-class _Refused(Exception):  # noqa: N818  # not an error: an answer
-    """Why an item is not stored."""
 
 
 def ingest(
@@ -133,7 +139,7 @@ class Batch:
         for item in read:
             try:
                 self._take_item(item, verdicts)
-            except _Refused as refusal:
+            except RefusedItem as refusal:
                 self._refuse(item, str(refusal))
         self._results = peace.mark_maintained(
             session, self._results, config=self.config, now=self.now
@@ -205,19 +211,22 @@ class Batch:
     def _take_item(self, item: ReadItem, verdicts: "_Verdicts") -> None:
         task = self._glances.get(item.result.task_id)
         if task is None:
-            raise _Refused("There is no such task.")
+            raise RefusedItem("There is no such task.")
         schedule = self._schedules.get(task.group_id or 0)
-        moves_state = (
-            _moves_state(item.result, task, schedule, agent=self.agent)
+        is_moving = (
+            moves_state(item.result, task, schedule, agent=self.agent)
             # The same run again, in this batch, finds its state moved.
             and task.id not in self._moved
         )
         submitted_at = self._measured_at(item.result, schedule)
         status, severity = verdicts[item.index]
         context = stored_context(item, task, status)
-        if self._is_suspect and severity is not Severity.OK:
+        is_doubted = severity is not Severity.OK and (
+            self._is_suspect or is_cut_off(item)
+        )
+        if is_doubted:
             status, severity = Status.ERROR, Severity.UNKNOWN
-            context = json.dumps(item.facts | {DOUBT: NOT_BELIEVED})
+            context = json.dumps({DOUBT: NOT_BELIEVED} | item.facts)
         self._results.append(
             NewResult(
                 task.id,
@@ -227,12 +236,12 @@ class Batch:
                 status,
                 severity,
                 context,
-                not moves_state,
+                not is_moving,
                 False,  # in maintenance
                 *item.timings,
             )
         )
-        if moves_state:
+        if is_moving:
             assert schedule is not None
             self._moved.add(task.id)
             run = self._runs.get(schedule.id)
@@ -244,7 +253,7 @@ class Batch:
                 self._calm_moves.append(move)
                 run.end_at(submitted_at)
             else:
-                self._move(item, restless, run)
+                self._move(item, restless, run, is_doubted=is_doubted)
 
     def _measured_at(
         self, result: AgentResult | ReadResult, schedule: ScheduleRow | None
@@ -261,16 +270,18 @@ class Batch:
             if schedule is not None and schedule.leased_at == result.leased_at:
                 # Our own clock was set back since the lease.
                 return self.now
-            raise _Refused("It was measured in the future.")
+            raise RefusedItem("It was measured in the future.")
         if moment < self.now - OLDEST_RESULT:
-            raise _Refused(f"It is older than {OLDEST_RESULT.days} days.")
+            raise RefusedItem(f"It is older than {OLDEST_RESULT.days} days.")
         return moment
 
-    def _move(self, item: ReadItem, task: TaskRow, run: Run) -> None:
+    def _move(
+        self, item: ReadItem, task: TaskRow, run: Run, *, is_doubted: bool
+    ) -> None:
         result, schedule = self._results[-1], run.schedule
         before = read_state(task)
-        step, question = self._advance(task, result, schedule)
-        move = _task_move(task, result, step, lease_no=schedule.lease_no)
+        step, question = self._advance(task, result, schedule, is_doubted)
+        move = task_move(task, result, step, lease_no=schedule.lease_no)
         self._moves.append(move)
         remembered = state_move(task.id, step.state)
         if remembered != state_move(task.id, before):
@@ -281,7 +292,7 @@ class Batch:
         run.add(move, recheck_delay=task.recheck_delay, question=question)
 
     def _advance(
-        self, task: TaskRow, result: NewResult, schedule: ScheduleRow
+        self, task: TaskRow, result: NewResult, schedule: ScheduleRow, is_doubted: bool
     ) -> tuple[Step, Question | None]:
         """The step, and whom to ask for a second opinion, if anybody."""
         assert self._witnesses is not None
@@ -290,7 +301,7 @@ class Batch:
             result.severity,
             result.submitted_at,
             agent=self.agent,
-            is_doubted=self._is_suspect,
+            is_doubted=is_doubted,
         )
         patience = Patience(
             retries=task.retry_before_notification,
@@ -314,21 +325,26 @@ class Batch:
         """Whether the agent is suspect. A problem that is known says nothing of it."""
         if self.watch is None:
             return False
-        looks = [
-            (task.domain, verdicts[item.index][1] is not Severity.OK)
+        fresh = [
+            (item, task, verdicts[item.index][1] is not Severity.OK)
             for item in read
             if (task := self._glances.get(item.result.task_id)) is not None
-            and self._is_untold(task.id)
             and self._is_fresh(item.result)
+        ]
+        case = Case(session, self.agent, self.config, self.now)
+        if fresh and self.watch.hear(
+            case, cut_off=any(failed and is_cut_off(item) for item, _, failed in fresh)
+        ):
+            return True
+        looks = [
+            (task.domain, failed)
+            for _, task, failed in fresh
+            if self._is_untold(task.id)
         ]
         # Of the checks of one run, one failure is enough.
         self.watch.note(self.agent, dict(sorted(looks)).items(), at=self.now)
-        if any(failed for _, failed in looks) or self.watch.is_suspect(
-            session, agent=self.agent, now=self.now
-        ):
-            return self.watch.judge(
-                session, agent=self.agent, config=self.config, now=self.now
-            )
+        if any(failed for _, failed in looks) or self.watch.is_suspect(case):
+            return self.watch.judge(case)
         return False
 
     def _is_untold(self, task_id: int) -> bool:
@@ -345,50 +361,3 @@ class Batch:
         self.refused.append(
             Refusal(index=item.index, task_id=item.result.task_id, reason=reason)
         )
-
-
-def _moves_state(
-    result: AgentResult | ReadResult,
-    task: Glance,
-    schedule: ScheduleRow | None,
-    *,
-    agent: str,
-) -> bool:
-    """Whether a result is of its task group's newest lease, for the first time.
-
-    Else it is late: stored, but it moves nothing. Agents of 0.10.3 know no fence; theirs
-    is the newest lease if they hold it.
-    """
-    if task.is_archived or schedule is None:
-        return False
-    if result.lease_no is not None:
-        if result.lease_no > schedule.lease_no:
-            raise _Refused("This lease was never given out.")
-        if result.lease_no < schedule.lease_no:
-            return False
-        if schedule.leased_by != agent:
-            raise _Refused("Another agent holds this lease.")
-    is_holder = schedule.leased_by == agent
-    return is_holder and task.applied_lease_no != schedule.lease_no
-
-
-def _task_move(
-    task: TaskRow, result: NewResult, step: Step, *, lease_no: int
-) -> TaskMove:
-    since = task.severity_since
-    if since is None or result.severity is not task.severity:
-        since = result.submitted_at
-    rechecks = is_in_trouble(result.severity, step.state.told)
-    return TaskMove(
-        id=task.id,
-        severity=result.severity,
-        severity_since=since,
-        completed_at=result.submitted_at,
-        last_status=result.status,
-        contiguous_failures=step.state.contiguous_failures,
-        failing_since=step.state.failing_since,
-        told_severity=step.state.told,
-        already_retried=rechecks and task.recheck_delay is not None,
-        applied_lease_no=lease_no,
-        event_count=task.event_count + (step.event is not None),
-    )

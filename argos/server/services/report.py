@@ -19,6 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from argos.core.severity import Status
 from argos.core.text import cut, visible
 from argos.protocol import (
+    CUT_OFF,
+    DOUBT,
     MAX_CONTEXT_BYTES,
     MAX_ELAPSED_US,
     AgentResult,
@@ -272,3 +274,9 @@ def _explain(err: ValueError) -> str:
     fault = err.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in fault["loc"]) or "item"
     return visible(cut(f"{place}: {fault['msg']}", 300))
+
+
+def is_cut_off(item: ReadItem) -> bool:
+    """Whether the agent says that it cannot reach its references either."""
+    # Most contexts need not be read at all.
+    return CUT_OFF in item.context and item.facts.get(DOUBT) == CUT_OFF

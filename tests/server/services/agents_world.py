@@ -59,13 +59,15 @@ class World:
                 terms=LeaseTerms(location=location),
             )
 
-    def report(self, agent: str, tasks: Sequence[LeasedTask], status: str) -> None:
+    def report(
+        self, agent: str, tasks: Sequence[LeasedTask], status: str, **facts: str
+    ) -> None:
         self.clock.move(seconds=1)
         items = [
             {
                 "task_id": task.id,
                 "status": status,
-                "context": {"reason": "refused"},
+                "context": {"reason": "refused", **facts},
                 "lease_no": task.lease_no,
                 "leased_at": task.leased_at.isoformat(),
                 "elapsed_us": 1_000_000,

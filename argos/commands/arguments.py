@@ -1,0 +1,74 @@
+"""What an agent is given on the command line: whether it can be used."""
+
+import logging
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import click
+
+log = logging.getLogger(__name__)
+
+
+def check_references(urls: tuple[str, ...]) -> tuple[str, ...]:
+    """The references, if an agent can ask them; a usage error otherwise."""
+    for url in urls:
+        if not is_http_url(url):
+            raise click.UsageError(
+                f"--reference must be a URL, such as https://example.org, not {url!r}."
+            )
+    return urls
+
+
+def is_http_url(text: str) -> bool:
+    """Whether a text is a URL that leads to a host."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def check_server_url(url: str) -> str:
+    """The URL, if an agent can use it; a usage error otherwise."""
+    if not is_http_url(url):
+        raise click.UsageError(
+            f"{url!r} is not the URL of a server; it looks like "
+            "https://argos.example.org."
+        )
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        log.warning(
+            "The token goes to %s unencrypted: anybody on the way can read it. "
+            "Use https.",
+            parts.netloc.rpartition("@")[2],
+        )
+    return url
+
+
+def check_name_servers(servers: tuple[str, ...]) -> tuple[str, ...]:
+    """The name servers, if they are some; a usage error otherwise."""
+    from argos.core.options import check_name_server
+
+    try:
+        return tuple(check_name_server(server) for server in servers)
+    except ValueError as err:
+        raise click.UsageError(f"--name-server {err}.") from err
+
+
+def check_proxy_option(url: str | None) -> str | None:
+    """The proxy, if it is one; a usage error otherwise, without its password."""
+    from argos.core.options import check_proxy
+
+    try:
+        if url is not None:
+            check_proxy(url)
+    except ValueError as err:
+        raise click.UsageError(f"--proxy {err}.") from err
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,65 @@
+"""What one result may move, and what it makes of its task. Pure."""
+
+from argos.core.incident import Step
+from argos.protocol import AgentResult
+from argos.server.queries.calm import Glance
+from argos.server.queries.results import (
+    NewResult,
+    ScheduleRow,
+    TaskMove,
+    TaskRow,
+)
+from argos.server.services.report import ReadResult
+from argos.server.services.run import is_in_trouble
+
+
+class RefusedItem(Exception):  # noqa: N818  # not an error: an answer
+    """Why an item is not stored."""
+
+
+def moves_state(
+    result: AgentResult | ReadResult,
+    task: Glance,
+    schedule: ScheduleRow | None,
+    *,
+    agent: str,
+) -> bool:
+    """Whether a result is of its task group's newest lease, for the first time.
+
+    Else it is late: stored, but it moves nothing. Agents of 0.10.3 know no fence; theirs
+    is the newest lease if they hold it.
+    """
+    if task.is_archived or schedule is None:
+        return False
+    if result.lease_no is not None:
+        if result.lease_no > schedule.lease_no:
+            raise RefusedItem("This lease was never given out.")
+        if result.lease_no < schedule.lease_no:
+            return False
+        if schedule.leased_by != agent:
+            raise RefusedItem("Another agent holds this lease.")
+    is_holder = schedule.leased_by == agent
+    return is_holder and task.applied_lease_no != schedule.lease_no
+
+
+def task_move(
+    task: TaskRow, result: NewResult, step: Step, *, lease_no: int
+) -> TaskMove:
+    """What a result makes of its task, besides what the rollups count."""
+    since = task.severity_since
+    if since is None or result.severity is not task.severity:
+        since = result.submitted_at
+    rechecks = is_in_trouble(result.severity, step.state.told)
+    return TaskMove(
+        id=task.id,
+        severity=result.severity,
+        severity_since=since,
+        completed_at=result.submitted_at,
+        last_status=result.status,
+        contiguous_failures=step.state.contiguous_failures,
+        failing_since=step.state.failing_since,
+        told_severity=step.state.told,
+        already_retried=rechecks and task.recheck_delay is not None,
+        applied_lease_no=lease_no,
+        event_count=task.event_count + (step.event is not None),
+    )
