@@ -59,7 +59,7 @@ _QUERY_CANCELED = "57014"
 _MAY_PASS = frozenset({"25006", "25P03", "25P04"})
 """What psycopg takes for mistakes: a primary that became a standby, and transactions
 that PostgreSQL ended because this process was stopped in their midst."""
-_IDLE_MS = 60_000
+_IDLE_MS = 25_000
 _BEGIN = "argos_begin"
 
 
