@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from argos.commands.arguments import check_name_servers, check_proxy_option
 from argos.commands.options import (
     config_option,
     load_config,
@@ -41,6 +42,8 @@ class _Probing:
 
     slots: int
     name_servers: tuple[str, ...]
+    proxy: str | None
+    cpu_budget: float
 
 
 @click.command()
@@ -67,6 +70,21 @@ class _Probing:
     metavar="ADDRESS",
     help="Resolve names by this server, such as 9.9.9.9; may be repeated.",
 )
+@click.option(
+    "--proxy",
+    metavar="URL",
+    default=None,
+    envvar="ARGOS_AGENT_PROXY",
+    help="Reach websites by this proxy, http://host:port or socks5h://host:port, unless "
+    "the config says otherwise.",
+)
+@click.option(
+    "--cpu-budget",
+    type=click.FloatRange(1, 100),
+    default=50,
+    show_default=True,
+    help="Take on less when probing needs more than so many percent of the cores.",
+)
 @config_option
 @click.option(
     "--allow-mass-removal",
@@ -89,11 +107,14 @@ def up(
     admin. Stop with Ctrl-C.
     """
     configure_logging(log_level)
+    wishes = _Probing(**probing)
+    check_name_servers(wishes.name_servers)
+    check_proxy_option(wishes.proxy)
     with listening_socket(host, port) as listener:
         url = _url_of(listener)
         ready = _prepare(config_path, url, allow_mass_removal=allow_mass_removal)
         _greet(url, ready)
-        agent = _make_agent(url, ready.agent_token, _Probing(**probing))
+        agent = _make_agent(url, ready.agent_token, wishes)
         _run(listener, ready, agent)
 
 
@@ -160,7 +181,12 @@ def _make_agent(url: str, token: str, probing: _Probing) -> "ArgosAgent":
                 url=url, token=token, name=_agent_name(), uses_proxy=False
             ),
             loop=LoopSettings(slots=probing.slots, most_under_way=under_way),
-            engine=EngineSettings(slots=under_way, name_servers=probing.name_servers),
+            engine=EngineSettings(
+                slots=under_way,
+                name_servers=probing.name_servers,
+                proxy=probing.proxy,
+            ),
+            cpu_budget=probing.cpu_budget / 100,
             # Server and agent end together, so that nothing waits between them.
             spool_folder=None,
         )

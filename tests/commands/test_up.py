@@ -81,6 +81,18 @@ def test_a_port_in_use_is_one_line_and_leaves_no_trace(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_proxy_that_is_none_is_one_line_and_leaves_no_trace(
+    argos: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = argos("up", "--port", "0", "--proxy", "192.0.2.1:3128")
+
+    assert result.exit_code == 2
+    assert "--proxy must begin with http:// or socks5h://" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_named_config_that_is_missing_is_not_made_up(
     argos: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

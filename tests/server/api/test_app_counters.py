@@ -186,3 +186,11 @@ def test_what_was_not_measured_and_planned_maintenance_are_neither_up_nor_down(
 @pytest.mark.parametrize("path", ["websites/nowhere.example", "tasks/4711"])
 def test_figures_of_what_is_not_watched_are_404(admin: TestClient, path: str):
     assert admin.get(f"/api/app/{path}/statistics").status_code == 404
+
+
+def test_agents_are_told_with_all_that_they_said_of_themselves(admin: TestClient):
+    agents = admin.get("/api/app/agents/details").json()["agents"]
+
+    assert [agent["name"] for agent in agents] == ["paris", "ams", "lyon"]
+    assert {"location", "busy", "cpu_percent", "clock_offset_s"} <= agents[0].keys()
+    assert agents[0]["last_seen_at"].endswith("Z")

@@ -152,7 +152,15 @@ def test_where_all_is_public_nobody_needs_to_log_in_or_out(
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/app/", "/api/app/agents", "/api/app/domains", "/domains", "/"]
+    "path",
+    [
+        "/api/app/",
+        "/api/app/agents",
+        "/api/app/agents/details",
+        "/api/app/domains",
+        "/domains",
+        "/",
+    ],
 )
 def test_without_a_session_json_is_refused_with_401(program: TestClient, path: str):
     answer = program.get(path)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from argos import VERSION
 from argos.core.severity import Severity
@@ -89,6 +89,39 @@ class AgentsAnswer(BaseModel):
     """When each agent was last seen, in the server's local time."""
 
     agents: dict[str, str]
+
+
+class AgentDetails(BaseModel):
+    """An agent, as it last said of itself; null: it did not say."""
+
+    name: str
+    last_seen_at: AwareDatetime | None
+    address: str | None
+    location: str | None
+    version: str | None
+    slots: int | None
+    busy: int | None
+    """Probes at work."""
+    waiting: int | None
+    """Probes that only wait for their websites."""
+    spooled: int | None
+    """Results that wait for a server to take them."""
+    cpu_percent: float | None
+    """Of the cores that it may use."""
+    lag_ms: float | None
+    """How late its loop was at the worst, a moment ago."""
+    is_over_budget: bool | None
+    """It takes on less than it could, since its CPU is used up."""
+    clock_offset_s: float | None
+    """By how much its clock is ahead of the server's."""
+    suspect_since: AwareDatetime | None
+    suspect_reason: str | None
+
+
+class AgentDetailsAnswer(BaseModel):
+    """The agents that may report, last seen first."""
+
+    agents: list[AgentDetails]
 
 
 class DomainsAnswer(BaseModel):
@@ -194,6 +227,18 @@ def read_agents(_viewer: Viewer, session: ReadSession) -> AgentsAnswer:
             for agent in overview.list_agents(session)
             if agent.last_seen_at is not None
         }
+    )
+
+
+@router.get("/agents/details")
+def read_agent_details(_viewer: Viewer, session: ReadSession) -> AgentDetailsAnswer:
+    """How busy each agent is, and whether it is to be believed."""
+    names = AgentDetails.model_fields
+    return AgentDetailsAnswer(
+        agents=[
+            AgentDetails(**{name: getattr(agent, name) for name in names})
+            for agent in overview.list_agents(session)
+        ]
     )
 
 
