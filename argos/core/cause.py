@@ -4,6 +4,7 @@ An incident that could have begun with another one, and shares a trait with it, 
 gathered under it: the same website, address, certificate, or a website it depends on.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -44,6 +45,37 @@ class Traits:
     certificate: str | None = None
     address: str | None = None
     agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """A cause by its name, as people are told of it."""
+
+    cause: Cause
+    name: str | None = None
+    """Which website, certificate, address or agent it is; None: it is not known."""
+    failure: str | None = None
+    """The kind of failure that all have."""
+
+
+_ADDRESS = re.compile(r"(\S+) \d+ (.+)", re.DOTALL)
+_AGENT = re.compile(r"(.+?) (status \d+|\S+)", re.DOTALL)
+
+
+def common_of(cause: Cause, traits: Traits) -> Common:
+    """Name what incidents have in common, by the traits of any of them.
+
+    Only `traits.website` has to be that of the one which speaks for the others.
+    """
+    if cause is Cause.CERTIFICATE:
+        return Common(cause, traits.certificate)
+    if cause is Cause.ADDRESS:
+        found = _ADDRESS.fullmatch(traits.address or "")
+    elif cause is Cause.AGENT:
+        found = _AGENT.fullmatch(traits.agent or "")
+    else:
+        return Common(cause, traits.website)
+    return Common(cause, found[1], found[2]) if found else Common(cause)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from argos.core.cause import (
     Leader,
     Newcomer,
     Traits,
+    common_of,
     find_cycle,
     find_leader,
     hold_interval,
@@ -165,3 +166,24 @@ def test_a_cycle_is_one(depends_on):
         assert cycle[0] == cycle[-1]
         steps = pairwise(cycle)
         assert all(after in depends_on[before] for before, after in steps)
+
+
+@pytest.mark.parametrize(
+    ("cause", "traits", "expected"),
+    [
+        (Cause.WEBSITE, {"website": "https://a.example/"}, ("https://a.example/", None)),
+        (Cause.DEPENDENCY, {"website": "https://b.example/"}, ("https://b.example/", None)),
+        (Cause.DEPENDENCY, {}, (None, None)),
+        (Cause.CERTIFICATE, {"certificate": "2026-04-01T00:00:00"}, ("2026-04-01T00:00:00", None)),
+        (Cause.ADDRESS, {"address": "192.0.2.1 443 connect"}, ("192.0.2.1", "connect")),
+        (Cause.ADDRESS, {"address": "2001:db8::1 80 status 502"}, ("2001:db8::1", "status 502")),
+        (Cause.ADDRESS, {}, (None, None)),
+        (Cause.AGENT, {"agent": "anna timeout"}, ("anna", "timeout")),
+        (Cause.AGENT, {"agent": "anna of Lyon status 503"}, ("anna of Lyon", "status 503")),
+        (Cause.AGENT, {"agent": "?"}, (None, None)),
+    ],
+)  # fmt: skip
+def test_a_cause_has_a_name(cause, traits, expected):
+    common = common_of(cause, Traits(**traits))
+
+    assert (common.cause, common.name, common.failure) == (cause, *expected)

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, cast, func, or_, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
+from argos.core.cause import Cause, Common, Traits, common_of
 from argos.core.grouping import Waiting
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
@@ -70,6 +71,22 @@ class ClaimedDelivery(NamedTuple):
     url: str | None
     ip_version: IPVersion | None
     check: str | None
+    leader_id: int | None = None
+    """The incident that speaks for its own; that one itself, where none does."""
+    cause: Cause | None = None
+    """Why it does; None: the incident speaks for itself."""
+    leader_domain: str | None = None
+    certificate: str | None = None
+    address: str | None = None
+    agent: str | None = None
+
+    @property
+    def common(self) -> Common | None:
+        """What its incident has in common with others, where another one speaks for it."""
+        if self.cause is None:
+            return None
+        traits = Traits(self.leader_domain, self.certificate, self.address, self.agent)
+        return common_of(self.cause, traits)
 
 
 class Finish(NamedTuple):
@@ -204,6 +221,7 @@ def claim_message(
 
 def list_claimed(session: Session, *, claim: Claim) -> list[ClaimedDelivery]:
     """What a claimed message tells, in order; less when a task is gone."""
+    leader, its_task = aliased(Incident), aliased(Task)
     rows = session.execute(
         select(
             Delivery.id,
@@ -224,10 +242,18 @@ def list_claimed(session: Session, *, claim: Claim) -> list[ClaimedDelivery]:
             Task.url,
             Task.ip_version,
             Task.check,
+            func.coalesce(Incident.parent_id, Incident.id),
+            Incident.cause,
+            its_task.domain,
+            Incident.certificate,
+            Incident.address,
+            Incident.agent,
         )
         .outerjoin(Event, Event.id == Delivery.event_id)
         .outerjoin(Incident, Incident.id == Event.incident_id)
         .outerjoin(Task, Task.id == Event.task_id)
+        .outerjoin(leader, leader.id == Incident.parent_id)
+        .outerjoin(its_task, its_task.id == leader.task_id)
         .where(
             Delivery.batch_id == claim.batch_id,
             Delivery.recipient == claim.recipient,

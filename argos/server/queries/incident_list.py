@@ -6,43 +6,31 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import Session
 
 from argos.channels import recipient_name
+from argos.core.cause import Cause, Common, Traits, common_of
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
+from argos.server.columns import UtcDateTime
 from argos.server.models import (
     Delivery,
     DeliveryState,
     Event,
     Incident,
-    Result,
     Task,
     Website,
 )
-from argos.server.queries.selection import fetch, inline, severity_of, urgency_of
-
-
-@dataclass(frozen=True, slots=True)
-class OpenTrouble:
-    """The open incidents of one website, and its most urgent one as an example."""
-
-    website_id: int | None
-    host: str
-    name: str | None
-    severity: Severity
-    opened_at: datetime
-    check_count: int
-    incident_id: int
-    task_id: int
-    check: str
-    context: Mapping[str, Any]
-    """The facts of the example's last result."""
-    ip_versions: Sequence[str] = ()
-    agents: Sequence[str] = ()
-    told: Mapping[str, DeliveryState] | None = None
-    """Who was told, or is going to be."""
+from argos.server.queries.selection import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +48,20 @@ class IncidentRow:
     closed_at: datetime | None
     parent_id: int | None = None
     """The incident that speaks for it."""
-    cause: str | None = None
+    cause: Cause | None = None
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     acknowledged_until: datetime | None = None
+    certificate: str | None = None
+    address: str | None = None
+    agent: str | None = None
+
+    def common_with(self, leader_host: str | None) -> Common | None:
+        """What it has in common with the incident that speaks for it, if one does."""
+        if self.cause is None:
+            return None
+        traits = Traits(leader_host, self.certificate, self.address, self.agent)
+        return common_of(self.cause, traits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,149 +91,6 @@ class EventRow:
     deliveries: Sequence[DeliveryRow]
 
 
-STORM = 1_000
-"""Of more open incidents of one severity only the newest are looked at for cards."""
-
-
-def count_open_incidents(session: Session) -> tuple[int, int]:
-    """How many incidents are open, on how many websites."""
-    row = session.execute(
-        select(func.count(), func.count(Task.website_id.distinct()))
-        .select_from(Incident)
-        .join(Task, Task.id == Incident.task_id)
-        .where(Incident.closed_at.is_(None), Task.archived_at.is_(None))
-    ).one()
-    return row[0], row[1]
-
-
-def list_open_troubles(session: Session, *, limit: int = 200) -> list[OpenTrouble]:
-    """What is going on, website by website: the most urgent, then the newest first."""
-    urgency = urgency_of(Incident.severity)
-    place = func.row_number().over(
-        partition_by=Task.website_id,
-        order_by=(urgency.desc(), Incident.opened_at, Incident.id),
-    )
-    ranked = (
-        select(
-            Task.website_id,
-            Incident.id.label("incident_id"),
-            Task.id.label("task_id"),
-            Task.check,
-            Task.completed_at,
-            _over_website(func.max(urgency)).label("urgency"),
-            _over_website(func.min(Incident.opened_at)).label("opened_at"),
-            _over_website(func.count()).label("check_count"),
-            place.label("place"),
-        )
-        .join(Task, Task.id == Incident.task_id)
-        .where(Incident.id.in_(_newest_open()), Task.archived_at.is_(None))
-        .subquery()
-    )
-    rows = session.execute(
-        select(ranked, Website.host, Website.name, Result.context)
-        .outerjoin(Website, Website.id == ranked.c.website_id)
-        .outerjoin(
-            Result,
-            and_(
-                Result.task_id == ranked.c.task_id,
-                Result.submitted_at == ranked.c.completed_at,
-            ),
-        )
-        .where(ranked.c.place == 1)
-        .order_by(ranked.c.urgency.desc(), ranked.c.opened_at.desc())
-        .limit(limit)
-    ).mappings()
-    return [
-        OpenTrouble(
-            website_id=row["website_id"],
-            host=row["host"] or "",
-            name=row["name"],
-            severity=severity_of(row["urgency"]),
-            opened_at=row["opened_at"],
-            check_count=row["check_count"],
-            incident_id=row["incident_id"],
-            task_id=row["task_id"],
-            check=row["check"],
-            context=row["context"] if isinstance(row["context"], dict) else {},
-        )
-        for row in rows
-    ]
-
-
-def _newest_open() -> Any:
-    """The newest open incidents of each severity: of a storm, not all of them."""
-    return union_all(
-        *(
-            select(
-                select(Incident.id)
-                .where(
-                    Incident.closed_at.is_(None), Incident.severity == inline(severity)
-                )
-                .order_by(Incident.opened_at.desc())
-                .limit(STORM)
-                .subquery()
-                .c.id
-            )
-            for severity in Severity
-        )
-    )
-
-
-def _over_website(aggregate: Any) -> Any:
-    return aggregate.over(partition_by=Task.website_id)
-
-
-def list_witnesses(
-    session: Session, *, website_ids: Sequence[int]
-) -> tuple[Mapping[int, Sequence[str]], Mapping[int, Sequence[str]]]:
-    """By website: the IP versions with an open incident, and the agents that saw it."""
-    rows = fetch(
-        session,
-        select(Task.website_id, Task.ip_version, Result.agent_id)
-        .join(Incident, Incident.task_id == Task.id)
-        .outerjoin(
-            Result,
-            and_(Result.task_id == Task.id, Result.submitted_at == Task.completed_at),
-        )
-        .where(Incident.closed_at.is_(None), Task.website_id.in_(website_ids))
-        .distinct(),
-    )
-    versions: dict[int, set[str]] = defaultdict(set)
-    agents: dict[int, set[str]] = defaultdict(set)
-    for website_id, ip_version, agent_id in rows:
-        versions[website_id].add(ip_version)
-        if agent_id is not None:
-            agents[website_id].add(agent_id)
-    return _sorted(versions), _sorted(agents)
-
-
-def _sorted(found: Mapping[int, set[str]]) -> Mapping[int, Sequence[str]]:
-    return {key: sorted(values) for key, values in found.items()}
-
-
-def list_told(
-    session: Session, *, website_ids: Sequence[int]
-) -> Mapping[int, Mapping[str, DeliveryState]]:
-    """By website: who was, or is to be, told of its open incidents."""
-    rows = fetch(
-        session,
-        select(Task.website_id, Delivery.recipient, Delivery.state)
-        .join(Event, Event.id == Delivery.event_id)
-        .join(Incident, Incident.id == Event.incident_id)
-        .join(Task, Task.id == Incident.task_id)
-        .where(Incident.closed_at.is_(None), Task.website_id.in_(website_ids))
-        .distinct(),
-    )
-    told: dict[int, dict[str, DeliveryState]] = defaultdict(dict)
-    for website_id, target, state in rows:
-        recipient = recipient_name(target)
-        known = told[website_id].get(recipient)
-        # One notice under way tells more than those that arrived.
-        if known is None or known is DeliveryState.SENT:
-            told[website_id][recipient] = state
-    return told
-
-
 @dataclass(frozen=True, slots=True)
 class IncidentSearch:
     """Which incidents a list shows; the newest first."""
@@ -248,17 +103,22 @@ class IncidentSearch:
 
 def list_incidents(session: Session, search: IncidentSearch) -> Sequence[IncidentRow]:
     """Incidents, newest first; one more than asked for tells of a next page."""
-    statement = _incident_rows().limit(search.limit + 1)
+    statement = incident_rows().limit(search.limit + 1)
     if search.is_open is not None:
         closed = Incident.closed_at
         statement = statement.where(
             closed.is_(None) if search.is_open else closed.is_not(None)
         )
     if search.before is not None:
-        statement = statement.where(
-            tuple_(Incident.opened_at, Incident.id) < tuple_(*search.before)
-        )
+        statement = statement.where(is_before(*search.before))
     return [IncidentRow(*row) for row in fetch(session, statement)]
+
+
+def is_before(opened_at: datetime, id_: int) -> ColumnElement[bool]:
+    """Whether an incident comes after a place of the list, newest first."""
+    # With its type: SQLite keeps moments as numbers.
+    place = tuple_(literal(opened_at, UtcDateTime), id_)
+    return tuple_(Incident.opened_at, Incident.id) < place
 
 
 def list_website_incidents(
@@ -266,7 +126,7 @@ def list_website_incidents(
 ) -> Sequence[IncidentRow]:
     """The incidents of some websites that are open, or ended after a moment."""
     statement = (
-        _incident_rows()
+        incident_rows()
         .where(
             Task.website_id.in_(website_ids),
             or_(Incident.closed_at.is_(None), Incident.closed_at >= since),
@@ -281,7 +141,7 @@ def list_task_incidents(
 ) -> Sequence[IncidentRow]:
     """The incidents of a task that are open, or ended after a moment."""
     statement = (
-        _incident_rows()
+        incident_rows()
         .where(
             Incident.task_id == task_id,
             or_(Incident.closed_at.is_(None), Incident.closed_at >= since),
@@ -296,7 +156,7 @@ def list_related(
 ) -> Sequence[IncidentRow]:
     """Other incidents of the same website that began at about the same time."""
     statement = (
-        _incident_rows()
+        incident_rows()
         .where(
             Website.host == incident.host,
             Incident.id != incident.id,
@@ -308,17 +168,9 @@ def list_related(
     return [IncidentRow(*row) for row in fetch(session, statement)]
 
 
-def list_children(
-    session: Session, *, parent_id: int, limit: int = 500
-) -> Sequence[IncidentRow]:
-    """The incidents that an incident speaks for."""
-    statement = _incident_rows().where(Incident.parent_id == parent_id).limit(limit)
-    return [IncidentRow(*row) for row in fetch(session, statement)]
-
-
 def get_incident(session: Session, *, incident_id: int) -> IncidentRow | None:
     """The incident of this id."""
-    row = session.execute(_incident_rows().where(Incident.id == incident_id)).first()
+    row = session.execute(incident_rows().where(Incident.id == incident_id)).first()
     return IncidentRow(*row) if row else None
 
 
@@ -363,7 +215,8 @@ def list_events(session: Session, *, incident_id: int) -> Sequence[EventRow]:
     return [EventRow(*row) for row in rows]
 
 
-def _incident_rows() -> Select[*tuple[Any, ...]]:
+def incident_rows() -> Select[*tuple[Any, ...]]:
+    """Statement of the columns of `IncidentRow`, newest first."""
     return (
         select(
             Incident.id,
@@ -380,6 +233,9 @@ def _incident_rows() -> Select[*tuple[Any, ...]]:
             Incident.acknowledged_by,
             Incident.acknowledged_at,
             Incident.acknowledged_until,
+            Incident.certificate,
+            Incident.address,
+            Incident.agent,
         )
         .join(Task, Task.id == Incident.task_id)
         .outerjoin(Website, Website.id == Task.website_id)

@@ -1,15 +1,18 @@
 """What a message says: one notice, or a digest that lists several."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from argos.channels import ICONS, Entry, Item, Notice, NoticeKind
+from argos.core.cause import Cause, Common
 from argos.core.severity import Severity
 from argos.core.text import cut, visible
 from argos.server.queries.deliveries import ClaimedDelivery
 from argos.server.services.notice import item_of, notice_of
 from argos.server.services.wording import (
     Wording,
+    cause_words,
     format_duration,
     format_since,
     severity_word,
@@ -43,8 +46,12 @@ def _digest(deliveries: Sequence[ClaimedDelivery], wording: Wording) -> Notice:
     others = [notice_of(one, wording) for one in deliveries if one.notice is not None]
     items = [item_of(one, wording) for one in deliveries if one.notice is None]
     stories = _stories(items)
+    shared = _shared_cause(deliveries)
+    causes = {} if shared else _causes_by_task(deliveries)
     entries = [Entry(ICONS[one.severity], one.title, one.url) for one in others]
-    entries += [_entry(story, wording) for story in stories]
+    entries += [
+        _entry(story, wording, cause=causes.get(story[0].task_id)) for story in stories
+    ]
     severities = [one.severity for one in others]
     severities += [story[-1].severity for story in stories]
     return Notice(
@@ -52,12 +59,31 @@ def _digest(deliveries: Sequence[ClaimedDelivery], wording: Wording) -> Notice:
         kind=NoticeKind.DIGEST,
         severity=max(severities, key=lambda severity: severity.urgency),
         at=max([one.at for one in others] + [item.at for item in items]),
-        title=_digest_title(others, stories, wording),
+        title=_digest_title(others, stories, wording, shared=shared),
         entries=tuple(entries),
         url=wording.link("/incidents"),
         items=tuple(items),
         language=wording.language,
     )
+
+
+def _causes_by_task(deliveries: Sequence[ClaimedDelivery]) -> dict[int, Common]:
+    """What each task has in common with another one that speaks for it."""
+    return {
+        one.task_id: one.common
+        for one in deliveries
+        if one.task_id is not None
+        and one.common is not None
+        and one.cause is not Cause.WEBSITE
+    }
+
+
+def _shared_cause(deliveries: Sequence[ClaimedDelivery]) -> Common | None:
+    """What all that a message tells of has in common, if it is one matter."""
+    if len({one.leader_id for one in deliveries}) > 1:
+        return None
+    counts = Counter(_causes_by_task(deliveries).values())
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def _stories(items: Iterable[Item]) -> list[list[Item]]:
@@ -70,7 +96,7 @@ def _stories(items: Iterable[Item]) -> list[list[Item]]:
     )
 
 
-def _entry(story: Sequence[Item], wording: Wording) -> Entry:
+def _entry(story: Sequence[Item], wording: Wording, *, cause: Common | None) -> Entry:
     """A line such as `example.org/ (IPv4) status-is: critical at 12:01, ok at 12:03`."""
     last = story[-1]
     texts = wording.texts
@@ -89,13 +115,19 @@ def _entry(story: Sequence[Item], wording: Wording) -> Entry:
     reasons = [item.reason for item in story if item.reason]
     if reasons:
         text += f" · {cut(reasons[-1], MAX_ENTRY_REASON_LENGTH)}"
+    if cause is not None:
+        text += f" · {cause_words(cause, texts)}"
     return Entry(ICONS[last.severity], visible(text), last.link)
 
 
 def _digest_title(
-    others: Sequence[Notice], stories: Sequence[Sequence[Item]], wording: Wording
+    others: Sequence[Notice],
+    stories: Sequence[Sequence[Item]],
+    wording: Wording,
+    *,
+    shared: Common | None,
 ) -> str:
-    """How much is not ok, how much is ok again, where, and since when."""
+    """How much is not ok, how much is ok again, why, where, and since when."""
     texts = wording.texts
     bad = [story[-1] for story in stories if story[-1].severity is not Severity.OK]
     bad_others = [one for one in others if one.severity is not Severity.OK]
@@ -113,6 +145,8 @@ def _digest_title(
     if good:
         words = texts.count("{number} ok again", "{number} ok again", good)
         parts.append(f"{ICONS[Severity.OK]} {words}")
+    if shared is not None:
+        parts.append(cause_words(shared, texts))
     title = ", ".join(parts)
     names = [one.title for one in others]
     names += dict.fromkeys(story[-1].website for story in stories)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from argos.channels import ICONS, Item, Notice, NoticeKind
+from argos.core.cause import Cause
 from argos.core.incident import EventKind
 from argos.core.quorum import SEEN_FROM
 from argos.core.severity import Severity, Status
@@ -15,6 +16,7 @@ from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.queries.deliveries import ClaimedDelivery
 from argos.server.services.wording import (
     Wording,
+    cause_words,
     evidence_of,
     format_duration,
     format_moment,
@@ -137,6 +139,8 @@ def _title(
     if why := reason_of(delivery.facts):
         what = cut(f"{what}: {why.rstrip('.')}", MAX_TITLE_REASON_LENGTH)
     parts = [what]
+    if delivery.common is not None and delivery.cause is not Cause.WEBSITE:
+        parts.append(cause_words(delivery.common, texts))
     parts.append(texts.say("since {moment}", moment=format_since(since, now=at)))
     if (witness := _witness(delivery)) is not None:
         parts.append(texts.say("seen from {agent}", agent=witness))
@@ -159,6 +163,8 @@ def _lines(
     if item.reason is not None:
         lines.append((say("Reason"), item.reason))
     if item.severity is not Severity.OK:
+        if delivery.common is not None:
+            lines.append((say("Cause"), cause_words(delivery.common, texts)))
         lines += evidence_of(delivery.facts, texts)
     if item.since is not None and item.since < item.at:
         lines.append(_lasting(item, item.since, wording))

@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from argos.channels import find_setup, recipient_name
+from argos.core.cause import Cause, Common
 from argos.core.severity import Severity
-from argos.core.text import cut
+from argos.core.text import cut, visible
 from argos.language import SOURCE_LANGUAGE, Phrase, Texts, mark, texts_in
 from argos.schemas import Config
 from argos.server.services.signed_link import LIFETIME, Acknowledging, LinkSigner
@@ -17,6 +18,7 @@ LOG = "local"
 """The recipient that is the server's log; whoever reads it needs no links."""
 MAX_REASON_LENGTH = 300
 MAX_FOUND_LENGTH = 200
+MAX_NAME_LENGTH = 80
 
 _REASON_FACTS = ("reason", "error_message")
 _SEVERITIES = {
@@ -25,6 +27,17 @@ _SEVERITIES = {
     Severity.CRITICAL: mark("critical"),
     Severity.UNKNOWN: mark("unknown"),
 }
+_CAUSES = {
+    Cause.WEBSITE: (mark("same website"), mark("same website {name}")),
+    Cause.DEPENDENCY: (mark("depends on another website"), mark("depends on {name}")),
+    Cause.CERTIFICATE: (
+        mark("same certificate"),
+        mark("same certificate, valid until {name}"),
+    ),
+    Cause.ADDRESS: (mark("same address"), mark("same address {name}")),
+    Cause.AGENT: (mark("seen by one agent"), mark("seen by agent {name}")),
+}
+"""What incidents have in common; without and with its name."""
 _UNITS = (
     mark("{number} d"),
     mark("{number} h"),
@@ -110,6 +123,25 @@ def rough_duration(duration: timedelta) -> Phrase:
         if seconds >= 2 * size:
             return Phrase(unit, {"number": seconds // size})
     return Phrase(_UNITS[-1], {"number": seconds})
+
+
+def cause_words(common: Common, texts: Texts) -> str:
+    """What incidents have in common: `same address 192.0.2.1 (connect)`."""
+    anonymous, named = _CAUSES[common.cause]
+    words = texts.say(anonymous)
+    if common.name is not None:
+        words = texts.say(named, name=_short_name(common.cause, common.name))
+    if common.failure is not None:
+        words += f" ({cut(visible(common.failure), MAX_NAME_LENGTH)})"
+    return words
+
+
+def _short_name(cause: Cause, name: str) -> str:
+    if cause is Cause.CERTIFICATE:
+        name = name.partition("T")[0]
+    elif cause in {Cause.WEBSITE, Cause.DEPENDENCY}:
+        name = host_of(name) if "://" in name else name.rpartition("@")[2]
+    return cut(visible(name), MAX_NAME_LENGTH)
 
 
 def reason_of(facts: Mapping[str, Any] | None) -> str | None:

@@ -15,7 +15,7 @@ function isBusy() {
   return (
     document.hidden ||
     inForm ||
-    document.querySelector("details.who[open], .chart details[open]") ||
+    document.querySelector("details.who[open], .chart details[open], .gathered[open]") ||
     (selection && !selection.isCollapsed) ||
     performance.now() - pointerMoved < quietAfterPointer
   );

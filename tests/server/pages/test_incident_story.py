@@ -24,7 +24,9 @@ def gathered(seeded) -> list[int]:
         session.execute(
             update(Incident)
             .where(Incident.id == ids[1])
-            .values(parent_id=ids[0], cause=Cause.ADDRESS)
+            .values(
+                parent_id=ids[0], cause=Cause.ADDRESS, address="192.0.2.1 443 connect"
+            )
         )
     return ids
 
@@ -33,9 +35,22 @@ def test_parent_and_child_name_each_other(admin, gathered):
     parent = admin.get(f"/incident/{gathered[0]}").text
     child = admin.get(f"/incident/{gathered[1]}").text
 
-    assert "It speaks for 1 incident" in parent
+    assert "It speaks for 1 incident: same address 192.0.2.1 (connect)" in parent
     assert f"/incident/{gathered[1]}" in parent
-    assert "speaks for it: the same address, and the same kind of failure" in child
+    assert f'/incident/{gathered[0]}">An incident on ' in child
+    assert "speaks for it: same address 192.0.2.1 (connect)." in child
+
+
+def test_a_child_whose_parent_went_with_its_task_says_why(admin, seeded, gathered):
+    with seeded.transaction() as session:
+        session.execute(
+            update(Incident).where(Incident.id == gathered[1]).values(parent_id=9_999)
+        )
+
+    page = admin.get(f"/incident/{gathered[1]}").text
+
+    assert "It began together with others: same address 192.0.2.1 (connect)." in page
+    assert "/incident/9999" not in page
 
 
 def acknowledged(database, ids):

@@ -2,7 +2,6 @@
 
 from jinja2 import Environment, PackageLoader
 
-from argos.core.cause import Cause
 from argos.core.incident import EventKind, Reason
 
 SILENT = {
@@ -27,5 +26,4 @@ def test_every_event_and_its_reason_have_words():
     words = vars(templates.get_template("_reasons.html").module)
 
     assert set(words["verbs"]) == {kind.value for kind in EventKind}
-    assert set(words["causes"]) == {cause.value for cause in Cause}
     assert set(words["why"]) == {reason.value for reason in set(Reason) - SILENT}

@@ -14,6 +14,7 @@ from hypothesis import given, strategies as st
 from sqlalchemy import delete, select, update
 
 from argos.channels import Channel, expand_recipient
+from argos.core.cause import Cause
 from argos.core.incident import EventKind
 from argos.core.severity import Severity, Status
 from argos.server.models import (
@@ -548,11 +549,17 @@ def test_incidents_with_one_cause_are_told_in_one_message(
     for site in "ab":
         add(site)
     with database.transaction() as session:
-        session.execute(update(Incident).where(Incident.id == 2).values(parent_id=1))
+        session.execute(
+            update(Incident)
+            .where(Incident.id == 2)
+            .values(parent_id=1, cause=Cause.DEPENDENCY)
+        )
 
     Dispatcher(means).run_lane(recipient)
 
-    assert gotify.titles[0].startswith("❌ 2 problems · a.example.org, b.example.org")
+    assert gotify.titles[0].startswith(
+        "❌ 2 problems, depends on a.example.org · a.example.org, b.example.org"
+    )
 
 
 def test_retry_after_is_honoured(database, means, clock, gotify, add, recipient):

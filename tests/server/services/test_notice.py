@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from argos.channels import Item, Notice, NoticeKind
+from argos.core.cause import Cause, Common
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
 from argos.core.severity import Severity, Status
 from argos.language import Phrase, texts_in
 from argos.server.queries.deliveries import ClaimedDelivery
 from argos.server.services.notice import Draft, encode_draft, notice_of
-from argos.server.services.wording import Wording, format_duration
+from argos.server.services.wording import Wording, cause_words, format_duration
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
@@ -250,3 +251,89 @@ def test_the_same_in_french():
 )
 def test_durations_are_told_in_two_units(seconds, text):
     assert format_duration(timedelta(seconds=seconds), texts_in("en")) == text
+
+
+CERTIFICATE = "2026-04-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("common", "english", "french"),
+    [
+        (Common(Cause.WEBSITE), "same website", "même site"),
+        (Common(Cause.WEBSITE, "a.example"), "same website a.example", "même site a.example"),
+        (Common(Cause.DEPENDENCY), "depends on another website", "dépend d\u2019un autre site"),
+        (
+            Common(Cause.DEPENDENCY, "https://ada:secret@b.example/"),
+            "depends on b.example",
+            "dépend de b.example",
+        ),
+        (Common(Cause.DEPENDENCY, "ada:secret@b.example"), "depends on b.example", "dépend de b.example"),
+        (Common(Cause.CERTIFICATE), "same certificate", "même certificat"),
+        (
+            Common(Cause.CERTIFICATE, CERTIFICATE),
+            "same certificate, valid until 2026-04-01",
+            "même certificat, valable jusqu\u2019au 2026-04-01",
+        ),
+        (Common(Cause.ADDRESS), "same address", "même adresse"),
+        (
+            Common(Cause.ADDRESS, "192.0.2.1", "connect"),
+            "same address 192.0.2.1 (connect)",
+            "même adresse 192.0.2.1 (connect)",
+        ),
+        (Common(Cause.AGENT), "seen by one agent", "vu par un seul agent"),
+        (
+            Common(Cause.AGENT, "an\u202ena", "status 502"),
+            "seen by agent an\\u202ena (status 502)",
+            "vu par l\u2019agent an\\u202ena (status 502)",
+        ),
+    ],
+)  # fmt: skip
+def test_causes_have_names_in_each_language(common, english, french):
+    assert cause_words(common, texts_in("en")) == english
+    assert cause_words(common, texts_in("fr")) == french
+
+
+def test_every_cause_has_words():
+    for cause in Cause:
+        assert cause_words(Common(cause), texts_in("en"))
+
+
+def test_a_name_that_somebody_made_up_stays_short():
+    words = cause_words(Common(Cause.ADDRESS, "x" * 999, "y" * 999), texts_in("en"))
+
+    assert len(words) < 200
+
+
+def gathered(**changes: Any) -> ClaimedDelivery:
+    """A delivery of a website that another one's incident speaks for."""
+    return delivery(
+        leader_id=2,
+        cause=Cause.ADDRESS,
+        leader_domain="https://b.example/",
+        address="192.0.2.1 443 connect",
+    )._replace(**changes)
+
+
+def test_notice_of_what_is_gathered_names_the_cause():
+    notice = notice_of(gathered(), Wording())
+
+    assert notice.title == (
+        "❌ example.org (IPv4): status critical · status-is: The status is 500, not "
+        "200, same address 192.0.2.1 (connect), since 12:00 UTC, seen from anna"
+    )
+    assert ("Cause", "same address 192.0.2.1 (connect)") in notice.lines
+    french = notice_of(gathered(cause=Cause.DEPENDENCY), Wording("fr"))
+    assert "200, dépend de b.example, depuis" in french.title
+
+
+def test_checks_of_one_website_need_no_cause_in_their_titles():
+    notice = notice_of(gathered(cause=Cause.WEBSITE), Wording())
+
+    assert "same website" not in notice.title
+    assert ("Cause", "same website b.example") in notice.lines
+
+
+def test_recovery_names_no_cause():
+    notice = notice_of(gathered(kind=EventKind.CLOSED, severity=Severity.OK), Wording())
+
+    assert "192.0.2.1" not in notice.title + notice.text

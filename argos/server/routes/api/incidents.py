@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 
-from argos.server.queries import incident_list, knowing
+from argos.server.queries import incident_groups, incident_list, knowing
 from argos.server.queries.incident_list import IncidentRow, IncidentSearch
 from argos.server.routes.access import Admin, OwnSite, Viewer
 from argos.server.routes.dependencies import App, ReadSession
@@ -96,7 +96,7 @@ def read_incident(
     row = incident_list.get_incident(session, incident_id=incident_id)
     if row is None:
         raise HTTPException(404, NO_INCIDENT)
-    children = incident_list.list_children(session, parent_id=incident_id)
+    children = incident_groups.list_children(session, parent_id=incident_id)
     comments = knowing.list_comments(session, incident_id=incident_id)
     return StoryAnswer(
         **_answer(row).model_dump(),

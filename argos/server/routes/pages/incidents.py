@@ -7,12 +7,12 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import RedirectResponse, Response
 
 from argos.server.columns import from_epoch_us, to_epoch_us
-from argos.server.queries import incident_list, knowing
+from argos.server.queries import incident_groups, incident_list, knowing, troubles
 from argos.server.queries.incident_list import IncidentRow, IncidentSearch
 from argos.server.routes import wording
 from argos.server.routes.access import Admin, OwnForm, Viewer
 from argos.server.routes.dependencies import App
-from argos.server.routes.pages.rows import TOGETHER, group_incidents
+from argos.server.routes.pages.rows import TOGETHER, group_incidents, name_cause
 from argos.server.routes.pages.visit import RowId, Visit
 from argos.server.routes.templating import render
 from argos.server.services import acknowledgement
@@ -34,20 +34,23 @@ def show_incidents(
     s: Annotated[str, Query(pattern="^(open|closed|all)$")] = "all",
     before: Annotated[str | None, Query(pattern=PLACE_PATTERN)] = None,
 ) -> Response:
-    """Incidents, newest first."""
+    """Incidents, newest first; those with one cause under the one that speaks for them."""
     search = IncidentSearch(
         is_open=STATES[s], before=_parse_place(before), limit=PAGE_SIZE
     )
-    found = incident_list.list_incidents(visit.session, search)
+    found = incident_groups.list_leaders(visit.session, search)
     shown = found[:PAGE_SIZE]
+    gathered = incident_groups.list_gathered(
+        visit.session, leader_ids=[incident.id for incident in shown]
+    )
     open_count, website_count = app.open_incidents.get(
-        lambda: incident_list.count_open_incidents(visit.session), app.clock
+        lambda: troubles.count_open_incidents(visit.session), app.clock
     )
     return render(
         visit.request,
         "incidents.html",
         login=viewer.login,
-        incidents=group_incidents(shown),
+        incidents=group_incidents(shown, gathered),
         state=s,
         states=list(STATES),
         before=before,
@@ -65,13 +68,23 @@ def show_incident(viewer: Viewer, visit: Visit, incident_id: RowId) -> Response:
     if incident is None:
         raise _unknown()
     events = incident_list.list_events(session, incident_id=incident_id)
+    children = incident_groups.list_children(session, parent_id=incident_id)
+    parent = (
+        None
+        if incident.parent_id is None
+        else incident_list.get_incident(session, incident_id=incident.parent_id)
+    )
+    causes = [child.common_with(incident.host) for child in children]
     return render(
         visit.request,
         "incident.html",
         login=viewer.login,
         incident=incident,
         related=incident_list.list_related(session, incident, within=TOGETHER),
-        children=incident_list.list_children(session, parent_id=incident_id),
+        parent=parent,
+        cause=_cause_words(incident, parent),
+        children=[(child, _cause_words(child, incident)) for child in children],
+        children_cause=name_cause([cause for cause in causes if cause is not None]),
         comments=knowing.list_comments(session, incident_id=incident_id),
         events=[
             (event, wording.summary(event.facts, incident.check, event.severity))
@@ -132,6 +145,11 @@ def comment_incident(  # a form's fields
     ):
         raise _unknown()
     return _back(visit, incident_id)
+
+
+def _cause_words(incident: IncidentRow, leader: IncidentRow | None) -> str:
+    common = incident.common_with(None if leader is None else leader.host)
+    return "" if common is None else name_cause([common])
 
 
 def _back(visit: Visit, incident_id: int) -> Response:

@@ -1,20 +1,25 @@
 """Rows of the table of websites, and cards of what is going on."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from argos.core.cause import Cause, Common
 from argos.core.rollup import Counts, hour_of
 from argos.core.severity import Severity
+from argos.language import SOURCE_LANGUAGE, texts_in
 from argos.server import strips
 from argos.server.database import Session
 from argos.server.models import DeliveryState
-from argos.server.queries import incident_list, websites
-from argos.server.queries.incident_list import IncidentRow, OpenTrouble
+from argos.server.queries import troubles as queries, websites
+from argos.server.queries.incident_groups import Gathered
+from argos.server.queries.incident_list import IncidentRow
 from argos.server.queries.rollups import HourSpan
+from argos.server.queries.troubles import OpenTrouble
 from argos.server.queries.websites import WebsiteState
 from argos.server.routes import wording
+from argos.server.services.wording import cause_words
 from argos.server.strips import Strip
 
 DAY = timedelta(hours=24)
@@ -78,19 +83,65 @@ class IncidentGroup:
     first: IncidentRow
     """The one that began first."""
     members: Sequence[IncidentRow]
+    gathered: Gathered | None = None
+    """What the first one speaks for."""
+
+    @property
+    def severity(self) -> Severity:
+        return self.first.severity if self.gathered is None else self.gathered.severity
+
+    @property
+    def closed_at(self) -> datetime | None:
+        return (
+            self.first.closed_at if self.gathered is None else self.gathered.closed_at
+        )
+
+    @property
+    def cause(self) -> str:
+        """What those have in common that it speaks for."""
+        children = () if self.gathered is None else self.gathered.children
+        causes = [child.common_with(self.first.host) for child in children]
+        return name_cause([cause for cause in causes if cause is not None])
 
 
-def group_incidents(incidents: Iterable[IncidentRow]) -> list[IncidentGroup]:
-    """Put together what began and ended together, in the order of the list."""
+def name_cause(causes: Sequence[Common]) -> str:
+    """The cause of most incidents in words; the same website is no news beside others."""
+    found = [cause for cause in causes if cause.cause is not Cause.WEBSITE] or causes
+    if not found:
+        return ""
+    ((cause, _),) = Counter(found).most_common(1)
+    return cause_words(cause, texts_in(SOURCE_LANGUAGE))
+
+
+def group_incidents(
+    incidents: Iterable[IncidentRow], gathered: Mapping[int, Gathered] | None = None
+) -> list[IncidentGroup]:
+    """Put together what began and ended together, in the order of the list.
+
+    What speaks for others stays a story of its own.
+    """
+    known = gathered or {}
     groups: list[list[IncidentRow]] = []
     for incident in incidents:
-        group = next((g for g in groups if _is_one_story(g[0], incident)), None)
-        if group is None:
+        is_apart = incident.id in known
+        group = next(
+            (
+                group
+                for group in groups
+                if group[0].id not in known and _is_one_story(group[0], incident)
+            ),
+            None,
+        )
+        if group is None or is_apart:
             groups.append([incident])
         else:
             group.append(incident)
     return [
-        IncidentGroup(min(group, key=lambda member: member.opened_at), group)
+        IncidentGroup(
+            min(group, key=lambda member: member.opened_at),
+            group,
+            known.get(group[0].id),
+        )
         for group in groups
     ]
 
@@ -127,14 +178,14 @@ class TroubleCard:
 
 def trouble_cards(session: Session, *, limit: int = 200) -> list[TroubleCard]:
     """The open incidents, website by website; the same cause makes one card."""
-    troubles = incident_list.list_open_troubles(session, limit=limit)
+    troubles = queries.list_open_troubles(session, limit=limit)
     by_cause: dict[tuple[Severity, str, str], list[OpenTrouble]] = defaultdict(list)
     for trouble in troubles:
         sentence = wording.summary(trouble.context, trouble.check, trouble.severity)
         by_cause[trouble.severity, trouble.check, sentence].append(trouble)
     ids = [trouble.website_id for trouble in troubles if trouble.website_id is not None]
-    versions, agents = incident_list.list_witnesses(session, website_ids=ids)
-    told = incident_list.list_told(session, website_ids=ids)
+    versions, agents = queries.list_witnesses(session, website_ids=ids)
+    told = queries.list_told(session, website_ids=ids)
     return [
         _card(severity, sentence, members, versions, agents, told)
         for (severity, _, sentence), members in by_cause.items()
