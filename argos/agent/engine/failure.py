@@ -86,6 +86,15 @@ _OWN_TROUBLE = frozenset({
 })
 
 
+class AnswerError(Exception):
+    """An answer cannot be used; in libcurl's words."""
+
+    def __init__(self, code: CurlCode, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a probe had come when it failed."""

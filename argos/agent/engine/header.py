@@ -8,10 +8,10 @@ from argos.core.headers import HeaderFields
 from argos.core.probe import MAX_HEADER_BYTES, MAX_HEADER_COUNT
 
 # The status line and the empty line of one answer count too.
-_MAX_LINES = MAX_HEADER_COUNT + 2
+MAX_LINES = MAX_HEADER_COUNT + 2
 
-_TOO_MANY = f"The answer has more than {MAX_HEADER_COUNT} header fields."
-_TOO_LONG = f"The headers are longer than {MAX_HEADER_BYTES // 1024} KiB."
+TOO_MANY = f"The answer has more than {MAX_HEADER_COUNT} header fields."
+TOO_LONG = f"The headers are longer than {MAX_HEADER_BYTES // 1024} KiB."
 _TOO_MANY_ANSWERS = (
     f"Interim (1xx) answers and the answer have more than {MAX_HEADER_COUNT} lines."
 )
@@ -50,12 +50,12 @@ class HeaderBlock:
 
 def find_overflow(lines: bytes) -> str | None:
     """Which cap was passed by all that came, as a sentence; None: none."""
-    has_too_many = lines.count(b"\n") > _MAX_LINES
+    has_too_many = lines.count(b"\n") > MAX_LINES
     if has_too_many and _last_status_line(lines) > 0:
         return _TOO_MANY_ANSWERS
     if len(lines) > MAX_HEADER_BYTES:
-        return _TOO_LONG
-    return _TOO_MANY if has_too_many else None
+        return TOO_LONG
+    return TOO_MANY if has_too_many else None
 
 
 def find_fields(lines: bytes) -> HeaderFields | None:
@@ -73,6 +73,6 @@ def _last_status_line(lines: bytes) -> int:
 def describe_overflow(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
     """The same caps, for whoever has the fields as a list."""
     if len(headers) > MAX_HEADER_COUNT:
-        return _TOO_MANY
+        return TOO_MANY
     size = sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
-    return _TOO_LONG if size > MAX_HEADER_BYTES else None
+    return TOO_LONG if size > MAX_HEADER_BYTES else None
