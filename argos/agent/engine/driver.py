@@ -5,13 +5,14 @@ from collections.abc import Callable
 import pycurl
 
 from argos.agent.engine.failure import CurlCode
+from argos.agent.engine.outcome import Finish
 from argos.agent.engine.poller import Poller
 from argos.agent.engine.profile import Profiles, aim
 from argos.agent.engine.transfer import Intake, Transfer
 from argos.clock import Clock
 
-WhenDone = Callable[[Transfer, pycurl.Curl, int, str], None]
-"""Gets a transfer, its handle to ask for details, libcurl's code and sentence."""
+WhenDone = Callable[[Transfer, Finish], None]
+"""Gets a transfer and how it ended, to be asked for details there and then."""
 
 
 class Driver:
@@ -110,7 +111,9 @@ class Driver:
         # Not free yet: the next attempt may begin before this one was looked at.
         transfer.curl = None
         try:
-            self._when_done(transfer, curl, code, text)
+            self._when_done(
+                transfer, Finish(transfer, curl, code, text, clock=self._clock)
+            )
         finally:
             self._set_free(curl)
 

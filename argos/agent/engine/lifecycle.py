@@ -7,10 +7,9 @@ from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 
-import pycurl
-
 from argos.agent.engine.certificate_book import CertificateBook
 from argos.agent.engine.driver import Driver
+from argos.agent.engine.ending import Ending
 from argos.agent.engine.failure import CurlCode
 from argos.agent.engine.fan import MAX_ADDRESSES, Fan
 from argos.agent.engine.gate import Gate
@@ -23,7 +22,7 @@ from argos.agent.engine.journey import (
     second_look,
     with_details,
 )
-from argos.agent.engine.outcome import Finish
+from argos.agent.engine.plain import PlainDriver
 from argos.agent.engine.proxy import Proxy
 from argos.agent.engine.request import (
     ProbeRefusedError,
@@ -97,7 +96,8 @@ class Lifecycle:
         self._lookups: dict[int, Transfer] = {}
         self._lookup_ids = count(1)
         self.driver: Driver
-        """Set by whoever joins the two; each needs the other."""
+        self.plain: PlainDriver
+        """Both set by whoever joins them; each needs the other."""
 
     def learn(self, key: int, probe: Probe) -> None:
         """Check a probe and remember it; `take_in` names it by its key."""
@@ -136,6 +136,7 @@ class Lifecycle:
             for each in (transfer, *(transfer.fan.transfers if transfer.fan else ())):
                 each.release()
                 self.driver.cancel(each)
+                self.plain.cancel(each)
 
     def admit(self) -> None:
         """Begin the probes whose turn it is."""
@@ -169,24 +170,15 @@ class Lifecycle:
                     f" within {timeout:g} s.",
                 )
 
-    def on_done(
-        self, transfer: Transfer, curl: pycurl.Curl, code: int, text: str
-    ) -> None:
+    def on_done(self, transfer: Transfer, ending: Ending) -> None:
         """An attempt is over: try the next address, or make the outcome."""
-        if self._has_another_attempt(transfer, code):
-            transfer.earlier_us += curl.getinfo(pycurl.TOTAL_TIME_T)
+        if self._has_another_attempt(transfer, ending.code):
+            transfer.earlier_us += ending.attempt_us
             self._attempt(transfer)
             return
-        finish = Finish(
-            transfer,
-            curl,
-            code,
-            text,
-            clock=self._clock,
-            timing_error_us=self._timing_error_us(transfer),
-        )
+        ending.timing_error_us = self._timing_error_us(transfer)
         try:
-            outcome = finish.outcome()
+            outcome = ending.outcome()
         except Exception:
             # A loop's edge: an answer that trips us must not end the other probes.
             logger.exception("An answer of %s made us stumble", transfer.request.host)
@@ -339,7 +331,12 @@ class Lifecycle:
         transfer.address, *transfer.addresses = transfer.addresses
         if transfer.wants_certificate:
             transfer.certificate = self._certificates.find(transfer)
-        self.driver.start(transfer, remaining=self._remaining(transfer))
+        remaining = self._remaining(transfer)
+        plain = transfer.target.plain_request
+        if plain is None:
+            self.driver.start(transfer, remaining=remaining)
+        else:
+            self.plain.start(transfer, plain, remaining=remaining)
 
     def _fail(self, transfer: Transfer, kind: FailureKind, message: str) -> None:
         timings = Timings(

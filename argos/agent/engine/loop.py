@@ -1,4 +1,6 @@
-"""The loop of a probe worker: libcurl, the resolver and the agent on one poller."""
+"""The loop of a probe worker: libcurl, what goes without it, the resolver and the agent
+on one poller.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from argos.agent.engine.driver import Driver
 from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.lifecycle import Lifecycle
 from argos.agent.engine.pipe import Pipe
+from argos.agent.engine.plain import PlainDriver
 from argos.agent.engine.poller import Poller
 from argos.agent.engine.resolver import Resolvers
 from argos.agent.engine.timing import RunQueue, StallLog
@@ -81,6 +84,9 @@ class ProbeLoop:
             when_done=self._lifecycle.on_done,
         )
         self._lifecycle.driver = self._driver
+        self._plain = self._lifecycle.plain = PlainDriver(
+            self._watch, clock, when_done=self._lifecycle.on_done
+        )
 
     def run(self) -> None:
         """Go on until the agent closes the pipe."""
@@ -92,6 +98,7 @@ class ProbeLoop:
             while self._pipe.is_open:
                 self._turn()
         finally:
+            self._plain.close()
             self._driver.close()
             self._resolver.close()
             self._poller.close()
@@ -111,6 +118,7 @@ class ProbeLoop:
             handlers.get(fd, process)(fd, ready)
         self._driver.resume()
         self._driver.process_timers(now)
+        self._plain.process(now)
         self._resolver.process_timeouts()
         self._lifecycle.process_lookups(now)
         self._driver.collect()
@@ -123,18 +131,23 @@ class ProbeLoop:
         if now - self._beat_at > _HEARTBEAT_INTERVAL:
             self._beat_at = now
             self._rhythm.heartbeat()
-        if self._has_worked and not events and not self._driver.is_busy:
+        if self._has_worked and not events and not self._is_busy:
             self._has_worked = False
             self._rhythm.when_idle()
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether something is measured."""
+        return self._driver.is_busy or self._plain.is_busy
 
     def _patience(self, now: float) -> float:
         times = (
             self._driver.patience(now),
+            self._plain.patience(now),
             self._lifecycle.patience(now),
             self._resolver.patience(),
         )
-        is_busy = self._driver.is_busy
-        longest = _BUSY_INTERVAL if is_busy else self._rhythm.idle_interval
+        longest = _BUSY_INTERVAL if self._is_busy else self._rhythm.idle_interval
         return min([longest, *(time for time in times if time is not None)])
 
     def _watch(self, fd: int, mask: int, process: Handler) -> None:

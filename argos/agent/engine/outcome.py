@@ -1,37 +1,22 @@
-"""From a transfer that libcurl has done with to its outcome."""
+"""What libcurl tells of a transfer that has ended, made into its outcome."""
 
 import os
 from dataclasses import replace
 
 import pycurl
 
-from argos.agent.engine.body import BodyError, decode_body, encodings_of
 from argos.agent.engine.certificate import (
     describe_fault,
     fault_code,
     read_chain,
     read_tapped,
 )
-from argos.agent.engine.failure import (
-    PROXY_CODES,
-    CurlCode,
-    Progress,
-    kind_of,
-    message_of,
-    one_line,
-)
-from argos.agent.engine.header import find_fields, find_overflow
+from argos.agent.engine.ending import Ending
+from argos.agent.engine.failure import PROXY_CODES, CurlCode, one_line
 from argos.agent.engine.proxy import describe_refusal
 from argos.agent.engine.transfer import Transfer
 from argos.clock import Clock
-from argos.core.probe import (
-    Certificate,
-    FailureKind,
-    Outcome,
-    ProbeFailure,
-    ProbeResponse,
-    Timings,
-)
+from argos.core.probe import Certificate, FailureKind, ProbeFailure, Timings
 
 _HTTP_VERSIONS = {
     pycurl.CURL_HTTP_VERSION_1_0: "1.0",
@@ -41,12 +26,12 @@ _HTTP_VERSIONS = {
 }
 
 
-class Finish:
+class Finish(Ending):
     """What libcurl said at the end of an attempt, and its handle to ask for more."""
 
-    __slots__ = ("_clock", "_curl", "code", "text", "timing_error_us", "transfer")
+    __slots__ = ("_clock", "_curl")
 
-    def __init__(
+    def __init__(  # what libcurl says, and what it takes to judge that
         self,
         transfer: Transfer,
         curl: pycurl.Curl,
@@ -54,59 +39,44 @@ class Finish:
         text: str,
         *,
         clock: Clock,
-        timing_error_us: int,
+        timing_error_us: int = 0,
     ) -> None:
-        self.transfer = transfer
-        self.code = code
-        self.text = text
-        self.timing_error_us = timing_error_us
+        super().__init__(transfer, code, text, timing_error_us=timing_error_us)
         self._curl = curl
         self._clock = clock
 
-    def outcome(self) -> Outcome:
-        """The outcome of the probe."""
-        transfer = self.transfer
-        if transfer.is_memory_full:
-            return self._failure(
-                FailureKind.INTERNAL, "The agent has no memory left for this body."
-            )
-        lines = transfer.header.lines
-        overflow = find_overflow(lines)
-        if overflow is not None:
-            return self._failure(FailureKind.TOO_LARGE, overflow)
-        # Our own callback ended the transfer, since it had all that was wanted.
-        is_cut = self.code == CurlCode.WRITE_ERROR and transfer.is_body_cut
-        if self.code == CurlCode.OK or is_cut:
-            return self._response(lines)
+    @property
+    def attempt_us(self) -> int:
+        took: int = self._curl.getinfo(pycurl.TOTAL_TIME_T)
+        return took
+
+    @property
+    def _lines(self) -> bytes:
+        return self.transfer.header.lines
+
+    @property
+    def _status(self) -> int:
+        status: int = self._curl.getinfo(pycurl.RESPONSE_CODE)
+        return status
+
+    @property
+    def _http_version(self) -> str | None:
+        return _HTTP_VERSIONS.get(self._curl.getinfo(pycurl.INFO_HTTP_VERSION))
+
+    @property
+    def _os_error(self) -> int:
+        error: int = self._curl.getinfo(pycurl.OS_ERRNO)
+        return error
+
+    @property
+    def _is_connected(self) -> bool:
+        return bool(self._curl.getinfo(pycurl.CONNECT_TIME_T) > 0)
+
+    def _error(self, lines: bytes) -> ProbeFailure:
         if self.code == CurlCode.PEER_FAILED_VERIFICATION:
             return self._certificate_failure()
-        return self._error()
-
-    def _response(self, lines: bytes) -> Outcome:
-        transfer = self.transfer
-        headers = find_fields(lines)
-        if headers is None:
-            return self._failure(FailureKind.PROTOCOL, "The headers broke off.")
-        body, is_cut = transfer.body, transfer.is_body_cut
-        if b"content-encoding" in headers.block.lower():
-            try:
-                body, is_decoded_cut = decode_body(
-                    body, encodings_of(headers), transfer.probe.max_body_bytes
-                )
-            except BodyError as err:
-                return self._failure(FailureKind.PROTOCOL, str(err))
-            is_cut = is_cut or is_decoded_cut
-        info = self._curl.getinfo
-        return ProbeResponse(
-            info(pycurl.RESPONSE_CODE),
-            headers,
-            body,
-            is_cut,
-            self._timings(),
-            self._certificate() if transfer.wants_certificate else None,
-            transfer.address,
-            _HTTP_VERSIONS.get(info(pycurl.INFO_HTTP_VERSION)),
-        )
+        own = self._own_trouble()
+        return super()._error(lines) if own is None else self._failure(*own)
 
     def _certificate_failure(self) -> ProbeFailure:
         certificate = self._certificate()
@@ -130,23 +100,6 @@ class Finish:
             certificate=certificate,
             remote_address=self.transfer.address,
         )
-
-    def _error(self) -> ProbeFailure:
-        transfer = self.transfer
-        progress = Progress(
-            address=transfer.address,
-            port=transfer.request.port,
-            timeout=transfer.probe.timeout.total_seconds(),
-            is_connected=self._curl.getinfo(pycurl.CONNECT_TIME_T) > 0,
-            is_request_sent=transfer.is_established,
-            has_answer_begun=transfer.header.has_begun,
-        )
-        own = self._own_trouble()
-        if own is not None:
-            return self._failure(*own)
-        os_error = self._curl.getinfo(pycurl.OS_ERRNO)
-        kind = kind_of(self.code, os_error, progress)
-        return self._failure(kind, message_of(kind, self.text, os_error, progress))
 
     def _own_trouble(self) -> tuple[FailureKind, str] | None:
         """What the options of the probe are to blame for, if they are."""
@@ -173,15 +126,6 @@ class Finish:
             status=info(pycurl.HTTP_CONNECTCODE),
             socks_code=info(pycurl.PROXY_ERROR),
             reason=os.strerror(os_error) if os_error else one_line(self.text),
-        )
-
-    def _failure(self, kind: FailureKind, message: str) -> ProbeFailure:
-        return ProbeFailure(
-            kind,
-            message,
-            timings=self._timings(),
-            certificate=self._certificate(),
-            remote_address=self.transfer.address,
         )
 
     def _certificate(self) -> Certificate | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pycurl
 
+from argos.agent.engine.plain_request import write_request
 from argos.agent.engine.request import Request
 from argos.core.probe import Probe
 
@@ -29,6 +30,8 @@ class Target:
     """Whose handles fit; found when it is first made."""
     has_right_version: bool = field(init=False)
     """Whether an address in the URL is of the IP version that is asked for."""
+    plain_request: bytes | None = field(init=False)
+    """What is sent without libcurl; None: it is libcurl's."""
     wants_certificate: bool = field(init=False)
     """Whether its certificate is part of the outcome."""
 
@@ -37,4 +40,5 @@ class Target:
         self.has_right_version = address is None or (
             str(address.version) == self.probe.ip_version
         )
+        self.plain_request = write_request(self.request)
         self.wants_certificate = self.request.is_tls and self.probe.wants_certificate

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pycurl
 
@@ -37,7 +38,9 @@ class Transfer:
 
     # Defaults of the class, not slots: most probes never change most of them.
     curl: pycurl.Curl | None = None
-    """What it runs on, while it runs."""
+    """What it runs on, while it runs with libcurl."""
+    exchange: Any = None
+    """What it runs on without: whatever the driver has of it."""
     started_at = 0.0
     deadline_at = 0.0
     """On the loop's monotonic clock; the time in the queue does not count."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -69,6 +70,18 @@ async def test_member_has_its_outcome_and_healthy_websites_keep_theirs(
     name, engine: ProbeEngine, ports, healthy_ports
 ):
     await judge(MEMBERS[name], engine, ports[name], healthy_ports)
+
+
+# A dot in the path is libcurl's to take out: these go through it.
+@pytest.mark.parametrize(
+    "name",
+    [n for n, m in MEMBERS.items() if m.scheme == "http" and m.url == Member.url],
+)
+async def test_member_has_its_outcome_from_libcurl_as_well(
+    name, curl_engine, ports, healthy_ports
+):
+    member = replace(MEMBERS[name], url=f"{Member.url}./")
+    await judge(member, curl_engine, ports[name], healthy_ports)
 
 
 # The other engine asks the system's name servers, and cannot be told of ours.
