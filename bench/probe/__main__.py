@@ -1,10 +1,10 @@
 """How many checks a second, and what each costs: `python -m bench.probe`.
 
 Every check opens a connection of its own, reads a page of 602 bytes and takes the
-times; over HTTPS the certificate is verified. Beside one probe worker runs httpx 0.28
-(the client of Argos 0.10.3, installed as that was, on uvloop), httpx2 as our fallback
-engine, and wrk as the limit, in turn on the same core; nginx has another one. The
-ratios of one run say more than any figure.
+times; over HTTPS the certificate is verified. Beside one probe worker (over HTTP as it
+does it, and once more by libcurl) runs httpx 0.28 (the client of Argos 0.10.3, installed
+as that was, on uvloop), httpx2 as our fallback engine, and wrk as the limit, in turn on
+the same core; nginx has another one. The ratios of one run say more than any figure.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from tests.e2e.ancestor import VERSION, find_ancestor
 from tests.tree import ROOT
 
 WORKER = "probe worker"
+BY_LIBCURL = "the same, by libcurl"
 HTTPX = "httpx 0.28"
 HTTPX_CLIENT = Path(__file__).with_name("httpx_client.py")
 WRK = "wrk, Connection: close"
@@ -89,11 +90,14 @@ def main() -> None:
 def _measure_all(measuring: Measuring, scheme: str, python: Path) -> list[Figures]:
     url = measuring.website.http if scheme == "http" else measuring.website.https
     rows = [
-        _worker(measuring, scheme, url),
+        _worker(measuring, WORKER, scheme, url),
         _httpx(measuring, scheme, url, python),
         _fallback(measuring, scheme, url),
     ]
     if scheme == "http":
+        # The dot is libcurl's to take out, so that it has to make the whole request.
+        longer = url.replace("/index", "/./index")
+        rows.append(_worker(measuring, BY_LIBCURL, scheme, longer))
         rate, cpu_us = run_wrk(
             url,
             seconds=measuring.seconds,
@@ -104,7 +108,7 @@ def _measure_all(measuring: Measuring, scheme: str, python: Path) -> list[Figure
     return rows
 
 
-def _worker(measuring: Measuring, scheme: str, url: str) -> Figures:
+def _worker(measuring: Measuring, subject: str, scheme: str, url: str) -> Figures:
     ca_file = measuring.website.ca_file
     with busy_worker(
         Probe(url), ca_file=ca_file, under_way=measuring.under_way
@@ -117,7 +121,7 @@ def _worker(measuring: Measuring, scheme: str, url: str) -> Figures:
         elapsed, after = time.perf_counter() - began_at, process.cpu_times()
         memory = process.memory_info().rss
     cpu_s = after.user + after.system - before.user - before.system
-    return Figures(WORKER, scheme, done / elapsed, cpu_s / done * 1e6, memory / 2**20)
+    return Figures(subject, scheme, done / elapsed, cpu_s / done * 1e6, memory / 2**20)
 
 
 def _httpx(measuring: Measuring, scheme: str, url: str, python: Path) -> Figures:
