@@ -72,7 +72,9 @@ class ArgosAgent:
             settings=settings.loop,
             capabilities=_capabilities(settings.has_ipv6),
             gauge=_make_gauge(self._engine, settings.cpu_budget),
-            outage=_make_outage_watch(settings),
+            outage=_make_outage_watch(
+                settings, _spool_folder(settings) if self._spool else None
+            ),
             references=self._make_references(settings),
         )
 
@@ -97,7 +99,10 @@ class ArgosAgent:
         self._loop.stop()
 
 
-def _make_outage_watch(settings: AgentSettings) -> OutageWatch | None:
+def _make_outage_watch(
+    settings: AgentSettings, folder: Path | None
+) -> OutageWatch | None:
+    """`folder` is where it remembers what it has told, over a restart."""
     if settings.outage is None:
         return None
     return OutageWatch(
@@ -106,6 +111,7 @@ def _make_outage_watch(settings: AgentSettings) -> OutageWatch | None:
         server=settings.client.url,
         after_s=settings.outage.after_s,
         clock=system_clock,
+        memory=folder and folder / "outage",
     )
 
 
@@ -119,10 +125,16 @@ def _make_gauge(engine: ProbeEngine, budget: float) -> LoadGauge:
     )
 
 
-def _open_spool(settings: AgentSettings) -> Spool | None:
+def _spool_folder(settings: AgentSettings) -> Path | None:
     if settings.spool_folder is None:
         return None
-    folder = settings.spool_folder / _folder_name(settings.client.url)
+    return settings.spool_folder / _folder_name(settings.client.url)
+
+
+def _open_spool(settings: AgentSettings) -> Spool | None:
+    folder = _spool_folder(settings)
+    if folder is None:
+        return None
     spool = Spool(folder)
     try:
         spool.open()

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,6 +54,7 @@ class OutageWatch:
         server: str,
         after_s: float,
         clock: Clock,
+        memory: Path | None = None,
     ) -> None:
         self._post = post
         self._agent = agent
@@ -61,7 +63,8 @@ class OutageWatch:
         self._clock = clock
         self._failing_at: float | None = None
         self._failing_since: datetime | None = None
-        self._told_since: datetime | None = None
+        self._memory = memory
+        self._told_since = _recall(memory)
         self._try_again_at = 0.0
         self._telling: asyncio.Task[None] | None = None
 
@@ -104,6 +107,7 @@ class OutageWatch:
         else:
             log.warning("Told that %s", document["title"])
             self._told_since = since if event is Event.GONE else None
+            _remember(self._memory, self._told_since)
             self._try_again_at = 0.0
         finally:
             self._telling = None
@@ -128,6 +132,32 @@ class OutageWatch:
             "since": moment,
             "at": self._clock.utcnow().isoformat(timespec="seconds"),
         }
+
+
+def _recall(memory: Path | None) -> datetime | None:
+    """Since when the server was gone, as an agent that ran before us has told."""
+    if memory is None:
+        return None
+    try:
+        return datetime.fromisoformat(memory.read_text(encoding="ascii").strip())
+    except (FileNotFoundError, ValueError):
+        # There is nothing, or nothing that can be made out: it is told once more.
+        return None
+    except OSError as err:
+        log.warning("Cannot read what was told of an outage: %s", err)
+        return None
+
+
+def _remember(memory: Path | None, since: datetime | None) -> None:
+    if memory is None:
+        return
+    try:
+        if since is None:
+            memory.unlink(missing_ok=True)
+        else:
+            memory.write_text(since.isoformat(), encoding="ascii")
+    except OSError as err:
+        log.warning("An outage may be told twice, if this agent ends: %s", err)
 
 
 def poster(url: str, *, timeout_s: float = POST_TIMEOUT_S) -> Post:

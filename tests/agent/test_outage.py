@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from argos.agent.outage import OutageWatch, poster
+from argos.clock import system_clock
 from argos.errors import DeliveryError, ServerUnreachable
 from tests.agent.doubles import (
     Agent,
@@ -150,6 +151,52 @@ async def answering(answer):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_an_outage_is_told_once_though_the_agent_is_started_anew(tmp_path):
+    memory = tmp_path / "outage"
+
+    async def scenario(loop: VirtualTimeLoop) -> Chat:
+        server, chat = MemoryServer(loop), Chat(loop)
+        server.lease_error = ServerUnreachable("Connection refused.")
+        for is_back in (False, False, True):
+            watch = OutageWatch(
+                chat,
+                agent="anna",
+                server="https://argos.example/",
+                after_s=600.0,
+                clock=VirtualClock(loop),
+                memory=memory,
+            )
+            if is_back:
+                server.lease_error = None
+            await Agent(loop, server, MemoryEngine(), outage=watch).work(1_000.0)
+        return chat
+
+    chat = run_virtual(scenario)
+
+    assert [document["kind"] for _, document in chat.documents] == [
+        "server-gone",
+        "server-back",
+    ]
+    assert not memory.exists()
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "\0\0"])
+def test_a_memory_that_cannot_be_made_out_is_none(tmp_path, text):
+    memory = tmp_path / "outage"
+    memory.write_text(text)
+
+    watch = OutageWatch(
+        poster("http://127.0.0.1:9"),
+        agent="anna",
+        server="https://argos.example/",
+        after_s=600.0,
+        clock=system_clock,
+        memory=memory,
+    )
+
+    watch.succeed()  # and tells nobody
 
 
 async def test_an_answer_without_end_is_not_read():

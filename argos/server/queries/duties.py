@@ -64,6 +64,11 @@ def add_duties(session: Session, *, names: Sequence[str], now: datetime) -> None
     )
 
 
+def get_note(session: Session, *, name: str) -> dict[str, Any] | None:
+    """What a duty left for its next turn."""
+    return session.scalar(select(Duty.note).where(Duty.name == name))
+
+
 def list_due_duties(session: Session, *, now: datetime) -> list[str]:
     """The duties that are due, or whose holder's claim ran out."""
     return list(session.scalars(select(Duty.name).where(Duty.due_at <= now)))

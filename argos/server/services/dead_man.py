@@ -10,12 +10,15 @@ import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from argos.channels.http import HttpSender
 from argos.errors import DeliveryError
-from argos.server.queries import leases, soundness
+from argos.schemas import Config
+from argos.server.database import Session
+from argos.server.queries import duties, leases, soundness
 from argos.server.services.overdue import PATIENCE, served_pools
 from argos.server.services.upkeep import Work
 
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LOOK_INTERVAL = timedelta(seconds=15)
 PING_TIMEOUT_S = 5.0
+DUTY = "dead-man"
 
 
 class Pinger(Protocol):
@@ -49,6 +53,31 @@ class Soundness:
     """Of the task group that waits for the longest time."""
     notice_made_at: datetime | None
     """Of the oldest notice that should be delivered by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PingState:
+    """How the ping goes."""
+
+    host: str
+    """Whom it is for; the rest of the address is a secret."""
+    pinged_at: datetime | None
+    trouble: str
+    """Why it does not go out; empty: it does."""
+
+
+def read_state(session: Session, config: Config) -> PingState | None:
+    """How the ping goes; None: the config asks for none."""
+    settings = config.general.dead_man
+    if settings is None:
+        return None
+    note = duties.get_note(session, name=DUTY) or {}
+    pinged_s = note.get("pinged_at")
+    return PingState(
+        host=urlsplit(settings.url.get_secret_value()).hostname or "",
+        pinged_at=None if pinged_s is None else datetime.fromtimestamp(pinged_s, UTC),
+        trouble=note.get("trouble", ""),
+    )
 
 
 def find_doubts(sound: Soundness, *, now: datetime) -> list[str]:

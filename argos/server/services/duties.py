@@ -47,7 +47,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
     duties = [
         Duty("jobs", timedelta(seconds=5), do_jobs, JOB_CLAIM_INTERVAL),
         Duty("silence", timedelta(seconds=15), watch_agents),
-        Duty("dead-man", dead_man.LOOK_INTERVAL, dead_man.ping),
+        Duty(dead_man.DUTY, dead_man.LOOK_INTERVAL, dead_man.ping),
         Duty("clocks", agent_clocks.LOOK_INTERVAL, agent_clocks.watch_clocks),
         Duty("overdue", overdue.LOOK_INTERVAL, overdue.watch_overdue),
         Duty("logins", timedelta(minutes=10), forget_logins),

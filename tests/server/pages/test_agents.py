@@ -1,9 +1,12 @@
 """The page of agents."""
 
-import pytest
-from sqlalchemy import update
+import re
 
-from argos.server.models import Agent
+import pytest
+from sqlalchemy import insert, update
+
+from argos.server.models import Agent, Duty
+from tests.server.browsing import logged_in
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,37 @@ def test_the_clock_of_an_agent_that_is_gone_says_nothing(admin, seeded):
         )
 
     assert "its clock is" not in admin.get("/agents").text
+
+
+PINGS = [
+    (None, "The ping to hc.example.org has not gone out yet."),
+    (
+        {"pinged_at": 1_773_489_590.0, "trouble": ""},
+        "The ping to hc.example.org goes out, last",
+    ),
+    (
+        {"pinged_at": 1_773_489_590.0, "trouble": "no agent is there"},
+        "The ping to hc.example.org has stopped: no agent is there.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("note", "expected"), PINGS)
+def test_the_page_says_how_the_ping_goes(make_app, seeded, now, note, expected):
+    app = make_app(general__dead_man={"url": "https://hc.example.org/secret-5f2"})
+    if note is not None:
+        with seeded.transaction() as session:
+            session.execute(
+                insert(Duty).values(name="dead-man", term=1, due_at=now, note=note)
+            )
+
+    page = logged_in(app, seeded, now=now).get("/agents").text
+
+    assert expected in " ".join(re.sub(r"<[^>]+>", " ", page).split()).replace(
+        " .", "."
+    )
+    assert "secret-5f2" not in page
+
+
+def test_without_a_ping_the_page_is_silent_about_it(admin):
+    assert "The ping" not in admin.get("/agents").text

@@ -16,6 +16,7 @@ from argos.server.routes.access import Viewer
 from argos.server.routes.dependencies import WaitingTasks
 from argos.server.routes.pages.visit import Visit
 from argos.server.routes.templating import render
+from argos.server.services import dead_man
 from argos.server.services.agent_clocks import SHOWN, WRONG, read_offset
 
 router = APIRouter()
@@ -74,4 +75,5 @@ def show_agents(viewer: Viewer, visit: Visit, waiting: WaitingTasks) -> Response
         agents=agent_rows(session, visit.config, now=now),
         oldest_due_at=overview.get_oldest_due_at(session, now=now),
         waiting_count=waiting,
+        ping=dead_man.read_state(session, visit.config),
     )
