@@ -145,13 +145,21 @@ def _make_database() -> Database:
     event.listen(database.engine, "connect", _forgo_sync)
     # Nobody runs beside us; a thread that is held up must not hold up all others.
     database._write_turn = nullcontext()
+    # An engine's first connection asks what SQLite can do. It must meet no fate, or
+    # the first simulation of a process would go another way than all later ones.
+    database.engine.connect().close()
+    database.engine.dispose()
     return database
 
 
 def _use_our_connections(
     dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
 ) -> None:
-    disk = _DISKS[dialect]
+    disk = _DISKS.get(dialect)
+    if disk is None:
+        arguments[:] = [":memory:"]
+        parameters["factory"] = _Connection
+        return
 
     def connect(*args: Any, **options: Any) -> _Connection:
         connection = _Connection(*args, **options)
