@@ -156,7 +156,6 @@ def _collecting_seldom() -> Iterator[None]:
     all modules in vain, for a fifth of the CPU and a tenth of a second at a time.
     """
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
