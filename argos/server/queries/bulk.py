@@ -1,9 +1,10 @@
 """Many Python rows as one FROM item, so that a statement serves a whole batch."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -16,17 +17,52 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
-    text,
 )
 from sqlalchemy.orm import Session
 
 from argos.server.arrays import PackedArray, pack_array
-from argos.server.columns import to_epoch_us
+from argos.server.columns import from_epoch_us, to_epoch_us
+
+_PARAMETER = re.compile(r":(\w+)")
 
 
 def is_sqlite(session: Session) -> bool:
     """Whether the session speaks to SQLite."""
     return session.get_bind().dialect.name == "sqlite"
+
+
+def run(session: Session, sql: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
+    """Run a statement with `:named` parameters as it stands; return its rows, if any.
+
+    The driver gets it without detours, and values go and come as the driver has them: a
+    fifth of what other statements cost beside the database's own work.
+    """
+    text_ = sql if is_sqlite(session) else _for_psycopg(sql)
+    result = session.connection().exec_driver_sql(text_, dict(parameters))
+    return result.all() if result.returns_rows else ()
+
+
+@lru_cache(maxsize=1024)
+def _for_psycopg(sql: str) -> str:
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+def driver_moment(session: Session, moment: datetime) -> datetime | int:
+    """A moment as `run` takes it."""
+    return to_epoch_us(moment) if is_sqlite(session) else moment
+
+
+def moment_reader(session: Session) -> Callable[[Any], datetime | None]:
+    """What makes a moment, or None, of what `run` returns."""
+    return _from_sqlite if is_sqlite(session) else _from_postgresql
+
+
+def _from_sqlite(value: int | None) -> datetime | None:
+    return None if value is None else from_epoch_us(value)
+
+
+def _from_postgresql(value: datetime | None) -> datetime | None:
+    return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
 
 
 def id_in(session: Session, column: Any, ids: Collection[int]) -> ColumnElement[bool]:
@@ -97,22 +133,22 @@ class RowSource:
 
     def write(
         self, session: Session, template: str, rows: Sequence[Sequence[Any]]
-    ) -> None:
+    ) -> int:
         """Run a writing statement, in which `{rows}` is the FROM item, for some rows.
 
         On SQLite row by row: there is no network between, and bytes fit in no JSON.
+        Returns how many rows were written.
         """
         if not rows:
-            return
-        if not is_sqlite(session):
-            statement = text(template.format(rows=self.sql(session)))
-            session.execute(statement, self.parameters(session, rows))
-            return
-        marks = ", ".join(f'? AS "{name}"' for name in self.columns)
+            return 0
         connection = session.connection()
-        connection.exec_driver_sql(
-            template.format(rows=f"(SELECT {marks}) AS u"), self._native(rows)
-        )
+        if not is_sqlite(session):
+            sql = _for_psycopg(template.format(rows=self.sql(session)))
+            values = self.parameters(session, rows)
+            return connection.exec_driver_sql(sql, values).rowcount
+        marks = ", ".join(f'? AS "{name}"' for name in self.columns)
+        sql = template.format(rows=f"(SELECT {marks}) AS u")
+        return connection.exec_driver_sql(sql, self._native(rows)).rowcount
 
     def _native(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """The rows as SQLite's driver takes them: moments are numbers."""

@@ -4,12 +4,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from argos.core.flapping import ALL_OK
 from argos.core.severity import Severity, Status
-from argos.server.queries.bulk import RowSource, id_list, is_sqlite
+from argos.server.queries.bulk import RowSource, id_list, is_sqlite, run
 
 
 class Glance(NamedTuple):
@@ -72,8 +71,7 @@ def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, Glance]:
     """Tasks by id, locked in the order of their ids until the transaction ends."""
     in_ids, parameters = id_list(session, sorted(ids))
     lock = "" if is_sqlite(session) else "FOR NO KEY UPDATE"
-    statement = text(_LOCK_TASKS.format(in_ids=in_ids, lock=lock))
-    rows = session.execute(statement, parameters).all()
+    rows = run(session, _LOCK_TASKS.format(in_ids=in_ids, lock=lock), parameters)
     return {row[0]: Glance._make(row) for row in rows}
 
 

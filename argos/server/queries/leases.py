@@ -1,20 +1,26 @@
 """The queue: who leases which task group, until when, and what is due next."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Integer, TextualSelect, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from argos.core.probe import IPVersion
 from argos.core.schedule import LEASE_MARGIN, SHARDS
 from argos.protocol import HeldLease
-from argos.server.columns import UtcDateTime
-from argos.server.models import Method, Schedule, Task
-from argos.server.queries.bulk import RowSource, id_in, is_sqlite
+from argos.server.models import Method
+from argos.server.queries.bulk import (
+    RowSource,
+    driver_moment,
+    id_list,
+    is_sqlite,
+    moment_reader,
+    run,
+)
 
 EXPIRED_LEASES_BEFORE_BACKOFF = 3
 """From so many leases in a row on that ended without a report, the next ones double."""
@@ -57,21 +63,21 @@ class LeaseTerms:
     min_lease: timedelta = timedelta()
     location: str | None = None
     """Where it stands: it may have what is to be looked at from there, too."""
+    part: int | None = None
+    """Of `PARTS`, the part of the queues that is looked at first: where much is due,
+    leasers with different parts do not meet."""
 
 
 DUE_NOW = LeaseTerms()
+PARTS = 4
 
-
-# The tables' own columns: those of the classes go through the object-relational
-# mapping, which takes as long as all the rest of the query.
-_TASK_COLUMNS = [
-    *(
-        Task.__table__.c[name]
-        for name in LeasedTask._fields[: LeasedTask._fields.index("timeout_s")]
-    ),
-    Schedule.__table__.c.timeout_s,
-    Schedule.__table__.c.options,
-]
+_ALL_SHARDS = tuple(range(SHARDS))
+_TASK_FIELDS = LeasedTask._fields[: LeasedTask._fields.index("timeout_s")]
+_LIST_TASKS = f"""
+SELECT {", ".join(f'"{name}"' for name in _TASK_FIELDS)}
+FROM tasks WHERE group_id {{in_ids}} AND archived_at IS NULL
+ORDER BY group_id, id
+"""  # noqa: S608  # names of columns
 
 # A lease that ran out leaves `leased_at` behind. A group that keeps doing so is held
 # longer and longer, at most for its period: then it costs no more than any other.
@@ -108,7 +114,7 @@ _IS_DUE = "due_at <= :horizon AND (due_at <= :now OR leased_at IS NULL)"
 _LEASE_POSTGRESQL = """
 WITH candidates AS MATERIALIZED (
   SELECT c.id FROM unnest(CAST(:pools AS smallint[])) AS p(pool)
-  CROSS JOIN generate_series(0, :last_shard) AS h(shard)
+  CROSS JOIN unnest(CAST(:shards AS smallint[])) AS h(shard)
   CROSS JOIN LATERAL (
     SELECT q.id, q.due_at FROM schedule q
     WHERE q.pool = p.pool AND q.shard = h.shard AND {is_due} AND {may_have}
@@ -123,7 +129,7 @@ UPDATE schedule s
 SET due_at = greatest(CAST(:now AS timestamptz), s.due_at)
   + make_interval(secs => {held_s}), {set}
 FROM due WHERE s.id = due.id
-RETURNING s.id, s.lease_no, s.next_run
+RETURNING s.id, s.lease_no, s.next_run, s.timeout_s, s.options
 """
 
 # One writer at a time: nobody else can be between the two SELECTs and the UPDATE.
@@ -131,7 +137,7 @@ _LEASE_SQLITE = """
 UPDATE schedule AS s
 SET due_at = max(:now, s.due_at) + CAST(1000000 * {held_s} AS INTEGER), {set}
 WHERE s.id IN (SELECT id FROM ({queues} ORDER BY due_at LIMIT :count))
-RETURNING id, lease_no, next_run
+RETURNING id, lease_no, next_run, timeout_s, options
 """
 _QUEUE_SQLITE = (
     "SELECT id, due_at FROM schedule"
@@ -151,7 +157,7 @@ _HELD = RowSource({"group_id": "bigint", "lease_no": "integer"})
 
 _NEXT_DUE_POSTGRESQL = """
 SELECT min(c.due_at) AS due_at FROM unnest(CAST(:pools AS smallint[])) AS p(pool)
-CROSS JOIN generate_series(0, :last_shard) AS h(shard)
+CROSS JOIN unnest(CAST(:shards AS smallint[])) AS h(shard)
 CROSS JOIN LATERAL (
   SELECT q.due_at FROM schedule q WHERE q.pool = p.pool AND q.shard = h.shard
   ORDER BY q.due_at LIMIT 1) AS c
@@ -179,14 +185,10 @@ def lease_groups(
     """
     if not pools or limit < 1:
         return []
-    statement = _lease_statement(is_sqlite(session), tuple(sorted(pools)))
-    depth = min(limit, limit // SHARDS * 2 + SHARDS)
     parameters = {
-        **_pool_parameters(session, pools),
-        "now": now,
-        "horizon": now + terms.ahead,
-        "count": limit,
-        "depth": depth,
+        "pools": [int(pool) for pool in pools],
+        "now": driver_moment(session, now),
+        "horizon": driver_moment(session, now + terms.ahead),
         "agent": agent,
         "location": terms.location,
         "margin_s": LEASE_MARGIN.total_seconds(),
@@ -194,13 +196,23 @@ def lease_groups(
         "patience": EXPIRED_LEASES_BEFORE_BACKOFF - 1,
         "doublings": MAX_DOUBLINGS,
     }
-    rows = list(session.execute(statement, parameters))
-    left = limit - len(rows)
-    if left and len(rows) >= depth:
+    statement = partial(_lease_sql, is_sqlite(session), tuple(sorted(pools)))
+    rows: list[Any] = []
+
+    def look(shards: tuple[int, ...], depth: int) -> None:
+        left = limit - len(rows)
+        more = {"shards": list(shards), "count": left, "depth": min(depth, left)}
+        rows.extend(run(session, statement(shards), parameters | more))
+
+    depth = min(limit, limit // SHARDS * 2 + SHARDS)
+    if terms.part is not None:
+        look(_ALL_SHARDS[terms.part % PARTS :: PARTS], depth * PARTS)
+    if len(rows) < limit:
+        look(_ALL_SHARDS, depth)
+    if depth <= len(rows) < limit:
         # The rest may stand in few queues, deeper than was looked.
-        rows += session.execute(statement, {**parameters, "count": left, "depth": left})
-    leases = {row.id: (row.lease_no, _due_in(row.next_run, now, terms)) for row in rows}
-    return _list_tasks(session, leases, agent=agent, now=now)
+        look(_ALL_SHARDS, limit)
+    return _list_tasks(session, rows, agent=agent, now=now, terms=terms)
 
 
 def _due_in(next_run: datetime | None, now: datetime, terms: LeaseTerms) -> float:
@@ -220,52 +232,79 @@ def release_groups(
     if not held:
         return []
     rows = [(lease.group_id, lease.lease_no) for lease in held]
-    statement = text(
-        _RELEASE.format(
-            held=_HELD.sql(session),
-            # In id order, as everybody locks: so nobody waits in a circle.
-            lock="" if is_sqlite(session) else "ORDER BY s.id FOR NO KEY UPDATE OF s",
-        )
-    ).bindparams(bindparam("now", type_=UtcDateTime))
-    parameters = {"now": now, "agent": agent, **_HELD.parameters(session, rows)}
-    return list(session.execute(statement, parameters).scalars())
+    sql = _RELEASE.format(
+        held=_HELD.sql(session),
+        # In id order, as everybody locks: so nobody waits in a circle.
+        lock="" if is_sqlite(session) else "ORDER BY s.id FOR NO KEY UPDATE OF s",
+    )
+    parameters = {
+        "now": driver_moment(session, now),
+        "agent": agent,
+        **_HELD.parameters(session, rows),
+    }
+    return [row[0] for row in run(session, sql, parameters)]
 
 
 def get_next_due_at(session: Session, *, pools: Sequence[int]) -> datetime | None:
     """When the next group of these pools is due, or its lease ends."""
     if not pools:
         return None
-    statement = _next_due_statement(is_sqlite(session), tuple(sorted(pools)))
-    parameters = _pool_parameters(session, pools)
-    moment: datetime | None = session.execute(statement, parameters).scalar_one()
-    return moment
+    sql = _next_due_sql(is_sqlite(session), tuple(sorted(pools)))
+    parameters = {"pools": [int(pool) for pool in pools], "shards": list(_ALL_SHARDS)}
+    [(moment,)] = run(session, sql, parameters)
+    return moment_reader(session)(moment)
 
 
 def _list_tasks(
     session: Session,
-    leases: Mapping[int, tuple[int, float]],
+    leases: Sequence[Any],
     *,
     agent: str,
     now: datetime,
+    terms: LeaseTerms,
 ) -> list[LeasedTask]:
-    """The tasks of groups, each group with the number of its lease and when it is due."""
+    """The tasks of groups that were leased, each with what its group's lease says."""
     if not leases:
         return []
-    rows = session.execute(
-        select(*_TASK_COLUMNS)
-        .join_from(Task, Schedule, Schedule.id == Task.group_id)
-        .where(id_in(session, Task.group_id, leases), Task.archived_at.is_(None))
-        .order_by(Task.group_id, Task.id)
+    to_moment = moment_reader(session)
+    # What stands after a task's own columns.
+    ends = {
+        id_: (
+            timeout_s,
+            _read(options),
+            lease_no,
+            now,
+            agent,
+            _due_in(planned, now, terms),
+        )
+        for id_, lease_no, next_run, timeout_s, options in leases
+        for planned in (to_moment(next_run),)
+    }
+    in_ids, parameters = id_list(session, sorted(ends))
+    rows = run(session, _LIST_TASKS.format(in_ids=in_ids), parameters)
+    return [
+        LeasedTask._make((
+            id_, group_id, url, domain, _IP_VERSIONS[ip_version], check,
+            _METHODS[method], *rest, *ends[group_id],
+        ))
+        for id_, group_id, url, domain, ip_version, check, method, *rest in rows
+    ]  # fmt: skip
+
+
+def _read(options: Any) -> dict[str, Any] | None:
+    """A document as the drivers have it: a text on SQLite."""
+    read: dict[str, Any] | None = (
+        json.loads(options) if isinstance(options, str) else options
     )
-    tasks = []
-    for row in rows:
-        lease_no, due_in_s = leases[row.group_id]
-        tasks.append(LeasedTask._make((*row, lease_no, now, agent, due_in_s)))
-    return tasks
+    return read
 
 
-@cache
-def _lease_statement(on_sqlite: bool, pools: tuple[int, ...]) -> TextualSelect:
+_IP_VERSIONS = {str(version): version for version in IPVersion}
+_METHODS = {str(method): method for method in Method}
+
+
+@lru_cache(maxsize=256)
+def _lease_sql(on_sqlite: bool, pools: tuple[int, ...], shards: tuple[int, ...]) -> str:
     names = _FUNCTIONS[on_sqlite]
     may_have = _MAY_HAVE.format(waited=_WAITED[on_sqlite])
     parts = {
@@ -276,37 +315,28 @@ def _lease_statement(on_sqlite: bool, pools: tuple[int, ...]) -> TextualSelect:
     }
     if on_sqlite:
         parts["queues"] = _each_queue(
-            _QUEUE_SQLITE, pools, is_due=_IS_DUE, may_have=may_have
+            _QUEUE_SQLITE, pools, shards, is_due=_IS_DUE, may_have=may_have
         )
     template = _LEASE_SQLITE if on_sqlite else _LEASE_POSTGRESQL
-    return (
-        text(template.format(**parts))
-        .bindparams(
-            bindparam("now", type_=UtcDateTime), bindparam("horizon", type_=UtcDateTime)
-        )
-        .columns(id=BigInteger, lease_no=Integer, next_run=UtcDateTime)
+    return template.format(**parts)
+
+
+@lru_cache(maxsize=256)
+def _next_due_sql(on_sqlite: bool, pools: tuple[int, ...]) -> str:
+    if not on_sqlite:
+        return _NEXT_DUE_POSTGRESQL
+    return _NEXT_DUE_SQLITE.format(
+        queues=_each_queue(_FIRST_SQLITE, pools, _ALL_SHARDS)
     )
 
 
-@cache
-def _next_due_statement(on_sqlite: bool, pools: tuple[int, ...]) -> TextualSelect:
-    template = _NEXT_DUE_POSTGRESQL
-    if on_sqlite:
-        template = _NEXT_DUE_SQLITE.format(queues=_each_queue(_FIRST_SQLITE, pools))
-    return text(template).columns(due_at=UtcDateTime)
-
-
-def _each_queue(template: str, pools: tuple[int, ...], **parts: str) -> str:
-    queues = [(int(pool), shard) for pool in pools for shard in range(SHARDS)]
+def _each_queue(
+    template: str, pools: tuple[int, ...], shards: tuple[int, ...], **parts: str
+) -> str:
+    queues = [(int(pool), shard) for pool in pools for shard in shards]
     return " UNION ALL ".join(
         template.format(pool=pool, shard=shard, **parts) for pool, shard in queues
     )
-
-
-def _pool_parameters(session: Session, pools: Sequence[int]) -> dict[str, object]:
-    if is_sqlite(session):
-        return {}
-    return {"pools": [int(pool) for pool in pools], "last_shard": SHARDS - 1}
 
 
 _FUNCTIONS = {

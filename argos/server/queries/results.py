@@ -4,12 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
-from argos.server.models import Schedule, Task
-from argos.server.queries.bulk import RowSource, id_in, is_sqlite
+from argos.server.models import Task
+from argos.server.queries.bulk import (
+    RowSource,
+    id_in,
+    id_list,
+    is_sqlite,
+    moment_reader,
+    run,
+)
 
 PROMPT = timedelta(seconds=10)
 """A result that comes in within this time of its measurement came at once."""
@@ -138,7 +145,6 @@ class Stored(NamedTuple):
 # The tables' own columns: those of the classes go through the object-relational
 # mapping, which takes as long as all the rest of the query.
 _TASK_COLUMNS = [Task.__table__.c[name] for name in TaskRow._fields]
-_SCHEDULE_COLUMNS = [Schedule.__table__.c[name] for name in ScheduleRow._fields]
 
 _TIMINGS = {name: "integer" for name in NewResult._fields if name.endswith("_us")}
 _NEW_RESULTS = RowSource({
@@ -180,6 +186,10 @@ _SCHEDULE_MOVES = RowSource({
 })
 _RESULT_KEYS = RowSource({"task_id": "bigint", "submitted_at": "timestamptz"})
 
+_LOCK_SCHEDULES = f"""
+SELECT {", ".join(ScheduleRow._fields)}
+FROM schedule WHERE id {{in_ids}} ORDER BY id {{lock}}
+"""  # noqa: S608  # names of columns
 _COLUMNS = ", ".join(NewResult._fields)
 _ADD_RESULTS = f"""
 INSERT INTO results ({_COLUMNS}) SELECT {_COLUMNS} FROM {{rows}}
@@ -187,7 +197,8 @@ ON CONFLICT (task_id, submitted_at) DO NOTHING
 RETURNING task_id, id
 """  # noqa: S608  # names of columns
 _ADD_RESULTS_SQLITE = f"""
-INSERT INTO results (id, {_COLUMNS}) SELECT id, {_COLUMNS} FROM {{rows}}
+INSERT INTO results (id, {_COLUMNS}) SELECT id, {_COLUMNS} FROM {{rows}} WHERE true
+ON CONFLICT (task_id, submitted_at) DO NOTHING
 """  # noqa: S608  # names of columns
 _FIND_RESULTS = """
 SELECT r.task_id, r.id FROM {rows}
@@ -237,13 +248,21 @@ def list_completed_at(session: Session, *, ids: Collection[int]) -> dict[int, da
 
 def lock_schedules(session: Session, *, ids: Collection[int]) -> dict[int, ScheduleRow]:
     """Schedule rows by id, locked in the order of their ids."""
-    rows = session.execute(
-        select(*_SCHEDULE_COLUMNS)
-        .where(id_in(session, Schedule.id, ids))
-        .order_by(Schedule.id)
-        .with_for_update(key_share=True)
-    )
-    return {row[0]: ScheduleRow._make(row) for row in rows}
+    in_ids, parameters = id_list(session, sorted(ids))
+    lock = "" if is_sqlite(session) else "FOR NO KEY UPDATE"
+    to_moment = moment_reader(session)
+    rows = run(session, _LOCK_SCHEDULES.format(in_ids=in_ids, lock=lock), parameters)
+    return {
+        row[0]: ScheduleRow._make((
+            *row[:3],
+            to_moment(row[3]),
+            row[4],
+            row[5],
+            to_moment(row[6]),
+            *row[7:],
+        ))
+        for row in rows
+    }
 
 
 def add_results(session: Session, *, results: Sequence[NewResult]) -> list[Stored]:
@@ -265,15 +284,13 @@ def _add_single(
 ) -> dict[int, Stored]:
     rows = [_row(result) for result in results.values()]
     if is_sqlite(session):
-        present = _find(session, results)
-        added = _add_to_sqlite(session, [row for row in rows if row[0] not in present])
+        added = _add_to_sqlite(session, rows)
     else:
-        statement = text(_ADD_RESULTS.format(rows=_NEW_RESULTS.sql(session)))
-        added = _ids(session, statement, _NEW_RESULTS.parameters(session, rows))
-        present = {}
-        if len(added) < len(rows):
-            present = _find(session, results)
-    ids = present | added
+        sql = _ADD_RESULTS.format(rows=_NEW_RESULTS.sql(session))
+        added = dict(run(session, sql, _NEW_RESULTS.parameters(session, rows)))
+    ids = added
+    if len(added) < len(rows):
+        ids = _find(session, results)
     return {
         place: Stored(ids[result.task_id], result.task_id in added)
         for place, result in results.items()
@@ -300,22 +317,19 @@ def _row(result: NewResult) -> tuple[Any, ...]:
 
 def _add_to_sqlite(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[int, int]:
     """Number the rows ourselves: nobody else writes meanwhile."""
-    last_id = session.scalar(text("SELECT max(id) FROM results")) or 0
+    [(last_id,)] = run(session, "SELECT coalesce(max(id), 0) FROM results", {})
     numbered = [(id_, *row) for id_, row in enumerate(rows, last_id + 1)]
-    _NUMBERED_RESULTS.write(session, _ADD_RESULTS_SQLITE, numbered)
-    return {task_id: id_ for id_, task_id, *_ in numbered}
+    count = _NUMBERED_RESULTS.write(session, _ADD_RESULTS_SQLITE, numbered)
+    if count == len(rows):
+        return {task_id: id_ for id_, task_id, *_ in numbered}
+    new = "SELECT task_id, id FROM results WHERE id > :last_id"
+    return dict(run(session, new, {"last_id": last_id}))
 
 
 def _find(session: Session, results: Mapping[int, NewResult]) -> dict[int, int]:
     keys = [(result.task_id, result.submitted_at) for result in results.values()]
-    statement = text(_FIND_RESULTS.format(rows=_RESULT_KEYS.sql(session)))
-    return _ids(session, statement, _RESULT_KEYS.parameters(session, keys))
-
-
-def _ids(
-    session: Session, statement: TextClause, parameters: dict[str, Any]
-) -> dict[int, int]:
-    return {row[0]: row[1] for row in session.execute(statement, parameters).all()}
+    sql = _FIND_RESULTS.format(rows=_RESULT_KEYS.sql(session))
+    return dict(run(session, sql, _RESULT_KEYS.parameters(session, keys)))
 
 
 def move_tasks(session: Session, *, moves: Sequence[TaskMove]) -> None:
