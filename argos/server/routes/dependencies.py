@@ -17,6 +17,7 @@ from argos.server.routes.waiting import Waiting
 from argos.server.services.agent_access import AgentDesk
 from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.config_watch import ConfigWatch
+from argos.server.services.lease import Backlog
 from argos.server.services.stats import Kept
 
 
@@ -30,6 +31,7 @@ class AppState:
     desk: AgentDesk = field(default_factory=AgentDesk)
     agent_watch: AgentWatch = field(default_factory=AgentWatch)
     waiting: Waiting = field(default_factory=Waiting)
+    backlog: Backlog = field(default_factory=Backlog)
     stats: Kept[StatsAnswer] = field(default_factory=Kept)
     fleet: Kept[FleetCounts] = field(default_factory=Kept)
     waiting_tasks: Kept[int] = field(default_factory=Kept)

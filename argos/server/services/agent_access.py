@@ -67,6 +67,18 @@ class AgentDesk:
         self._remember(self._owners, token_id, (now, owner))
         return owner
 
+    def remembers_owner(self, token_id: str, *, now: datetime) -> bool:
+        """Whether a token's owner can be told without the database."""
+        with self._lock:
+            known = self._owners.get(token_id)
+        return known is not None and _is_fresh(known[0], now, CACHED_INTERVAL)
+
+    def remembers_name(self, name: str, *, now: datetime) -> bool:
+        """Whether it is known, likewise, if an agent has a token of its own."""
+        with self._lock:
+            known = self._own_tokens.get(name)
+        return known is not None and _is_fresh(known[0], now, CACHED_INTERVAL)
+
     def has_own_token(self, database: Database, name: str, *, now: datetime) -> bool:
         """Whether the agent of this name has a token of its own."""
         with self._lock:
@@ -138,10 +150,10 @@ def authenticate(
     """
     if _is_shared_secret(token, config):
         return None
-    token_id, _, secret = token.removeprefix(TOKEN_PREFIX).partition("_")
+    token_id, secret = _split_token(token)
     if not token.startswith(TOKEN_PREFIX) or not secret:
         raise AccessError("This is no token of an agent.")
-    owner = desk.find_owner(database, visible(cut(token_id, 100)), now=now)
+    owner = desk.find_owner(database, token_id, now=now)
     expected = owner.digest if owner else bytes(32)
     is_right = hmac.compare_digest(_digest(secret), expected)
     if owner is None or owner.is_revoked or not is_right:
@@ -169,6 +181,20 @@ def identify(
     if desk.has_own_token(database, chosen_name, now=now):
         raise AccessError(f"Agent {chosen_name} has a token of its own.")
     return chosen_name
+
+
+def is_at_hand(
+    *, desk: AgentDesk, token: str, chosen_name: str, config: Config, now: datetime
+) -> bool:
+    """Whether `identify` can tell who calls without the database."""
+    if _is_shared_secret(token, config):
+        return desk.remembers_name(chosen_name, now=now)
+    return desk.remembers_owner(_split_token(token)[0], now=now)
+
+
+def _split_token(token: str) -> tuple[str, str]:
+    token_id, _, secret = token.removeprefix(TOKEN_PREFIX).partition("_")
+    return visible(cut(token_id, 100)), secret
 
 
 def _is_shared_secret(token: str, config: Config) -> bool:

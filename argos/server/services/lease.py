@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 
 from argos.checks import get_registered_checks
 from argos.protocol import IPV6_CAPABILITY, OPTIONS_CAPABILITY, HeldLease
@@ -44,16 +45,49 @@ class LeaseWish:
         return self.ahead / 2
 
 
+class Backlog:
+    """What one server process knows of how much is due."""
+
+    def __init__(self) -> None:
+        self._parts = count()
+        self._full: set[tuple[int, ...]] = set()
+
+    def part(self, pools: Sequence[int]) -> int | None:
+        """Which part of the queues to begin with, another each time; None: all.
+
+        Where the last lease from these pools was full, more is due: it is vain to look
+        before, and leasers that begin with the same groups wait for each other.
+        """
+        return next(self._parts) if tuple(pools) in self._full else None
+
+    def note(self, pools: Sequence[int], *, is_full: bool) -> None:
+        """Remember whether a lease was as large as was asked."""
+        change = self._full.add if is_full else self._full.discard
+        change(tuple(pools))
+
+
 def lease(
-    database: Database, *, agent: str, wish: LeaseWish, config: Config, now: datetime
+    database: Database,
+    *,
+    agent: str,
+    wish: LeaseWish,
+    config: Config,
+    now: datetime,
+    backlog: Backlog | None = None,
 ) -> LeaseAnswer:
     """Lease due groups that the agent can probe."""
+    backlog = backlog or Backlog()
     pools = allowed_pools(wish.capabilities, wish.location)
-    with database.reading() as session:
-        next_due_at = queries.get_next_due_at(session, pools=pools)
-    if wish.limit == 0 or next_due_at is None or next_due_at > now + wish.lead:
-        # Most calls end here, without having written anything.
-        return LeaseAnswer(next_due_at=next_due_at)
+    part = backlog.part(pools)
+    next_due_at = None
+    if part is None or wish.limit == 0:
+        with database.reading() as session:
+            next_due_at = queries.get_next_due_at(session, pools=pools)
+        if wish.limit == 0 or next_due_at is None or next_due_at > now + wish.lead:
+            # Most calls end here, without having written anything.
+            return LeaseAnswer(next_due_at=next_due_at)
+    min_lease = _min_lease(wish.capabilities, config)
+    terms = LeaseTerms(wish.ahead, min_lease, wish.location, part)
     with database.transaction() as session:
         tasks = queries.lease_groups(
             session,
@@ -61,9 +95,14 @@ def lease(
             pools=pools,
             limit=wish.limit,
             now=now,
-            terms=LeaseTerms(
-                wish.ahead, _min_lease(wish.capabilities, config), wish.location
-            ),
+            terms=terms,
+        )
+    groups = len({task.group_id for task in tasks})
+    backlog.note(pools, is_full=groups >= wish.limit)
+    if part is not None and not tasks:
+        # All was leased meanwhile; when there is more is known only by a look.
+        return lease(
+            database, agent=agent, wish=wish, config=config, now=now, backlog=backlog
         )
     return LeaseAnswer(tasks, next_due_at)
 

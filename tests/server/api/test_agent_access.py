@@ -141,6 +141,20 @@ def test_revoked_token_is_refused_within_seconds(database, loaded, token, now):
     assert not agent_access.revoke_token(database, name="anna", now=now)
 
 
+def test_who_called_a_moment_ago_is_at_hand(database, loaded, token, now):
+    desk = agent_access.AgentDesk()
+    callers = [
+        {"desk": desk, "token": text, "chosen_name": "x", "config": loaded.config}
+        for text in (token, SECRET)
+    ]
+
+    for caller in callers:
+        assert not agent_access.is_at_hand(**caller, now=now)
+        agent_access.identify(database, **caller, now=now)
+        assert agent_access.is_at_hand(**caller, now=now + CACHED_INTERVAL / 2)
+        assert not agent_access.is_at_hand(**caller, now=now + CACHED_INTERVAL)
+
+
 def test_new_token_makes_the_old_one_worthless(call_as, database, token):
     newer = issue_token(database, name="anna", now=utcnow())
 

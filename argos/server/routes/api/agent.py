@@ -62,18 +62,19 @@ async def _calling_agent(
     """Who calls, by its token; with a shared secret the caller says who it is."""
     address = request.client.host if request.client else None
     token = _bearer_token(request)
-    chosen = agent_access.agent_name(agent_id or address or "")
-    identify = partial(
-        agent_access.identify,
-        app.database,
-        desk=app.desk,
-        token=token,
-        chosen_name=chosen,
-        config=app.config,
-        now=app.clock.utcnow(),
-    )
+    caller: dict[str, Any] = {
+        "desk": app.desk,
+        "token": token,
+        "chosen_name": agent_access.agent_name(agent_id or address or ""),
+        "config": app.config,
+        "now": app.clock.utcnow(),
+    }
+    identify = partial(agent_access.identify, app.database, **caller)
     try:
-        name = await _in_thread(app, identify)
+        if agent_access.is_at_hand(**caller):
+            name = identify()
+        else:
+            name = await _in_thread(app, identify)
     except AccessError as err:
         raise _unauthorized("Unauthorized") from err
     return CallingAgent(name, address)
@@ -148,8 +149,6 @@ async def lease_tasks(
     request: Request, app: App, agent: Agent, query: Annotated[LeaseQuery, Depends()]
 ) -> Response:
     """Lease due task groups; with `wait`, for so many seconds until some are due."""
-    sighting = _sighting(agent, query, now=app.clock.utcnow())
-    await _in_thread(app, partial(_see, app, sighting))
     answer = await _lease_or_wait(request, app, agent, query)
     return Response(
         _encode_tasks(answer.tasks, query, now=app.clock.utcnow()),
@@ -162,8 +161,7 @@ async def lease_tasks(
 async def post_results(request: Request, app: App, agent: Agent) -> Response:
     """Take results over; each item on its own, refused ones with the reason."""
     body = await _read_body(request)
-    await _in_thread(app, partial(_see, app, Sighting(agent.name, agent.address)))
-    answer = await _in_thread(app, partial(_ingest, app, agent, body))
+    answer = await _in_thread(app, partial(_see_and_ingest, app, agent, body))
     app.waiting.look_again()
     return Response(
         answer.model_dump_json(),
@@ -216,10 +214,12 @@ async def _lease_or_wait(
 ) -> LeaseAnswer:
     """Lease; while there is nothing, wait without holding a connection or a thread."""
     wish = query.wish
+    sighting: Sighting | None = _sighting(agent, query, now=app.clock.utcnow())
     ends_at = app.clock.monotonic() + min(query.wait, MAX_WAIT_S)
     while True:
         now = app.clock.utcnow()
-        answer = await _in_thread(app, partial(_lease, app, agent, wish, now))
+        answer = await _in_thread(app, partial(_lease, app, agent, wish, now, sighting))
+        sighting = None  # it is written down
         left = ends_at - app.clock.monotonic()
         if answer.tasks or wish.limit == 0 or left <= 0 or app.waiting.is_over:
             return answer
@@ -239,10 +239,21 @@ def _until_due(answer: LeaseAnswer, now: datetime, *, lead: timedelta) -> float:
 
 
 def _lease(
-    app: AppState, agent: CallingAgent, wish: LeaseWish, now: datetime
+    app: AppState,
+    agent: CallingAgent,
+    wish: LeaseWish,
+    now: datetime,
+    sighting: Sighting | None,
 ) -> LeaseAnswer:
+    if sighting is not None:
+        _see(app, sighting)
     return lease.lease(
-        app.database, agent=agent.name, wish=wish, config=app.config, now=now
+        app.database,
+        agent=agent.name,
+        wish=wish,
+        config=app.config,
+        now=now,
+        backlog=app.backlog,
     )
 
 
@@ -265,7 +276,8 @@ def _too_large() -> HTTPException:
     )
 
 
-def _ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAnswer:
+def _see_and_ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAnswer:
+    _see(app, Sighting(agent.name, agent.address))
     try:
         items = parse_report(body)
     except ReportError as err:
@@ -299,7 +311,7 @@ def encode_task(
 
     `spent_s` is the time since the lease.
     """
-    values = {
+    values: dict[str, Any] = {
         "id": task.id,
         "url": task.url,
         "domain": task.domain,
@@ -316,17 +328,19 @@ def encode_task(
         "selected_at": _local_text(task.leased_at),
         "selected_by": task.leased_by,
     }
-    if is_legacy:
-        return values
-    return {
-        **values,
-        "group_id": task.group_id,
-        "lease_no": task.lease_no,
-        "leased_at": task.leased_at.isoformat(),
-        "timeout_s": task.timeout_s,
-        "options": task.options,
-        "due_in_s": max(0.0, task.due_in_s - spent_s),
-    }
+    if not is_legacy:
+        values["group_id"] = task.group_id
+        values["lease_no"] = task.lease_no
+        values["leased_at"] = _text(task.leased_at)
+        values["timeout_s"] = task.timeout_s
+        values["options"] = task.options
+        values["due_in_s"] = max(0.0, task.due_in_s - spent_s)
+    return values
+
+
+@lru_cache(maxsize=64)
+def _text(moment: datetime) -> str:
+    return moment.isoformat()
 
 
 @lru_cache(maxsize=64)
