@@ -1,6 +1,8 @@
 """What the server has to say of what an agent found."""
 
-from functools import cache
+import json
+from functools import cache, lru_cache
+from typing import Any
 
 from argos.checks import get_registered_check
 from argos.checks.base import BaseCheck, FinalizeRules, finalize_by_status
@@ -12,6 +14,8 @@ from argos.server.services.report import ReadItem
 
 NOTHING = "{}"
 _EXPECTED_FACTS = {"expected", "retrieved"}
+_SHORT = 300
+"""Characters of a context that is worth to be remembered."""
 
 
 def finalize(
@@ -27,9 +31,21 @@ def finalize(
 def stored_context(item: ReadItem, task: Glance, status: Status) -> str:
     """The context of a result, as far as it says what is not known without it."""
     is_silent = status is Status.SUCCESS and _is_success_silent(task.check)
-    if is_silent and item.facts.keys() <= _EXPECTED_FACTS:
+    if is_silent and _says_nothing_new(item):
         return NOTHING
     return item.context
+
+
+def _says_nothing_new(item: ReadItem) -> bool:
+    if len(item.context) <= _SHORT:
+        return _has_expected_facts(item.context)
+    return item.facts.keys() <= _EXPECTED_FACTS
+
+
+@lru_cache(maxsize=4096)  # those of websites that are well are mostly alike
+def _has_expected_facts(context: str) -> bool:
+    facts: dict[str, Any] = json.loads(context)
+    return facts.keys() <= _EXPECTED_FACTS
 
 
 @cache

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -34,6 +34,8 @@ TRUNCATED = "truncated"
 """The context's entry that says how many bytes it had before it was cut."""
 
 _MAX_DIGITS = 400
+_SHORT = 300
+"""Bytes of a context that is worth to be remembered."""
 _LONGEST_ESCAPE = 12
 """Bytes that JSON needs at most for one character."""
 
@@ -171,8 +173,9 @@ def _take_read(index: int, result: ReadResult) -> ReadItem:
     if not 0 < result.task_id <= MAX_ID:
         raise ValueError("There is no such task.")
     raw = bytes(result.context)
-    if _is_plain(raw):
-        return ReadItem(index, result, raw.decode("ascii"))
+    text = _plain_text(raw) if len(raw) <= _SHORT else _plain_text.__wrapped__(raw)
+    if text is not None:
+        return ReadItem(index, result, text)
     context = json.loads(raw, parse_int=_parse_int)
     if not isinstance(context, dict):
         raise ValueError("context: Input should be a valid dictionary")  # noqa: TRY004  # an answer, as of all bad items
@@ -180,14 +183,16 @@ def _take_read(index: int, result: ReadResult) -> ReadItem:
     return ReadItem(index, result, text)
 
 
-def _is_plain(raw: bytes) -> bool:
-    """Whether an object can be stored as it came."""
-    return raw == b"{}" or (
+@lru_cache(maxsize=4096)  # those of websites that are well are mostly alike
+def _plain_text(raw: bytes) -> str | None:
+    """The text of an object that can be stored as it came."""
+    is_plain = raw == b"{}" or (
         raw[:1] == b"{"
         and len(raw) <= MAX_CONTEXT_BYTES
         and _UNUSUAL.search(raw) is None
         and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
     )
+    return raw.decode("ascii") if is_plain else None
 
 
 def tidy_context(context: dict[str, Any]) -> tuple[dict[str, Any], str]:
