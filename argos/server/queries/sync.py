@@ -30,7 +30,7 @@ from argos.core.flapping import FRESH
 from argos.core.severity import Severity
 from argos.server.models import ConfigCache, Incident, Task
 from argos.server.plan import WantedGroup, WantedWebsite
-from argos.server.queries.bulk import is_sqlite
+from argos.server.queries.bulk import RowSource, is_sqlite
 from argos.server.queries.counting import keep_open_latencies
 from argos.server.queries.staging import (
     ATTRIBUTES,
@@ -70,6 +70,15 @@ class Changes:
     archived: int
 
 
+_CACHE = RowSource({"name": "text", "val": "text", "updated_at": "timestamptz"})
+_SET_CACHE = """
+INSERT INTO config_cache (name, val, updated_at)
+SELECT name, val, updated_at FROM {rows} WHERE true
+ON CONFLICT (name) DO UPDATE SET
+  val = excluded.val, updated_at = excluded.updated_at
+"""
+
+
 def lock_reconcile(session: Session) -> None:
     """Wait until no other process reconciles; held until the transaction ends."""
     if not is_sqlite(session):
@@ -88,14 +97,9 @@ def set_config_cache(
     session: Session, entries: Mapping[str, str], *, now: datetime
 ) -> None:
     """Remember what the applied config is."""
-    session.execute(delete(ConfigCache).where(ConfigCache.name.in_(entries)))
-    session.execute(
-        insert(ConfigCache),
-        [
-            {"name": name, "val": value, "updated_at": now}
-            for name, value in entries.items()
-        ],
-    )
+    # In the order of their names: two that do this at once do not wait in a circle.
+    rows = [(name, value, now) for name, value in sorted(entries.items())]
+    _CACHE.write(session, _SET_CACHE, rows)
 
 
 def count_active_tasks(session: Session) -> int:

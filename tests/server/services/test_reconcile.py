@@ -185,6 +185,28 @@ def test_i50_a_reconcile_that_fails_is_tried_again_next_time(database, load, now
     assert reconcile(database, broken, now=now) == Counts(0, 2, 0)
 
 
+def test_several_that_find_the_config_unchanged_at_once_do_not_fail(
+    database, load, now
+):
+    loaded = load(A)
+    reconcile(database, loaded, now=now)
+    faults = []
+
+    def run():
+        try:
+            assert reconcile(database, loaded, now=now) is None
+        except Exception as err:  # noqa: BLE001  # the thread hands it to the test
+            faults.append(err)
+
+    threads = [threading.Thread(target=run) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert faults == []
+
+
 def test_i51_reconciles_at_once_take_turns(database, load, now):
     configs = [load(A), load(B), load(A, B), load()] * 3
     faults = []
