@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from argos.core.probe import is_time_trustworthy
 from argos.core.rollup import Kind, Ledger, OpenHour, hour_of, slot
@@ -45,10 +46,14 @@ class Counting:
 
     def count(self, results: Sequence[NewResult], stored: Sequence[Stored]) -> None:
         """Count the results that are new."""
+        moment: datetime | None = None
+        hour = 0
         for result, outcome in zip(results, stored, strict=True):
             if not outcome.is_new:
                 continue
-            hour = hour_of(result.submitted_at)
+            if result.submitted_at != moment:  # the checks of a run have the same
+                moment = result.submitted_at
+                hour = hour_of(moment)
             kind = Kind.of(result.severity, in_maintenance=result.in_maintenance)
             self._by_task.count(result.task_id, hour, kind)
             group = self._group_of(result.task_id)
