@@ -92,11 +92,14 @@ def add_group(
     return schedule
 
 
-def add_groups(session: Session, count: int, *, due_at: datetime) -> list[int]:
+def add_groups(
+    session: Session, count: int, *, due_at: datetime, **changes: Any
+) -> list[int]:
     """So many groups, each a second longer due than the one before; return their ids."""
+    moments = [due_at - timedelta(seconds=place) for place in range(count)]
     return [
-        add_group(session, f"site{place}", due_at=due_at - timedelta(seconds=place)).id
-        for place in range(count)
+        add_group(session, f"site{place}", due_at=moment, **changes).id
+        for place, moment in enumerate(moments)
     ]
 
 
