@@ -74,13 +74,24 @@ def list_views(
 
 
 def look_elsewhere(
-    session: Session, *, keys: Collection[bytes], but: Collection[int], now: datetime
+    session: Session,
+    *,
+    keys: Collection[bytes],
+    is_told: bool,
+    but: Collection[int],
+    now: datetime,
 ) -> None:
-    """Let the other locations look at once; whoever has a row locked looks anyway."""
+    """Let other locations look at once: those that told a problem, or that see none.
+
+    Whoever has a row locked looks anyway.
+    """
+    is_wanted = Task.contiguous_failures == 0
+    if is_told:
+        is_wanted = Task.told_severity != Severity.OK
     groups = select(Task.group_id).where(
         key_in(session, Task.watch_key, keys),
         Task.archived_at.is_(None),
-        Task.contiguous_failures == 0,
+        is_wanted,
         ~id_in(session, Task.id, but),
     )
     idle = list(

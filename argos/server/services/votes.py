@@ -18,20 +18,32 @@ class Votes:
 
     ballots: dict[int, Ballot] = field(default_factory=dict)
     """By task, of those that are voted on."""
-    _news: list[TaskRow] = field(default_factory=list)
+    _begun: set[bytes] = field(default_factory=set)
+    """The checks of which one location begins to see a problem."""
+    _over: set[bytes] = field(default_factory=set)
+    """Those of which too few see one that was told."""
+    _own: list[int] = field(default_factory=list)
 
     def note(self, task: TaskRow, step: Step) -> None:
-        """Remember whether the others are to look at what one location begins to see."""
-        begins = step.state.contiguous_failures == task.retry_before_notification + 1
+        """Remember who else is to look at once, after one location has."""
+        ballot, retries = self.ballots.get(task.id), task.retry_before_notification
+        if ballot is None or task.watch_key is None:
+            return
+        self._own.append(task.id)
+        begins = step.state.contiguous_failures == retries + 1
+        ends = ballot.is_told and not ballot.is_enough_without_own
         if step.reason is Reason.TOO_FEW and begins:
-            self._news.append(task)
+            self._begun.add(task.watch_key)
+        elif step.reason is Reason.SOFT_RECOVERY and ends:
+            self._over.add(task.watch_key)
 
     def ask_others(self, session: Session, *, now: datetime) -> None:
-        """Let the other locations look at once."""
-        keys = {task.watch_key for task in self._news if task.watch_key is not None}
-        if keys:
-            own = [task.id for task in self._news]
-            queries.look_elsewhere(session, keys=keys, but=own, now=now)
+        """Let the others look at once: at what begins all, at what ends who told it."""
+        for keys, is_told in ((self._begun, False), (self._over, True)):
+            if keys:
+                queries.look_elsewhere(
+                    session, keys=keys, is_told=is_told, but=self._own, now=now
+                )
 
     def with_witnesses(self, facts: str, task: TaskRow) -> str:
         """The facts of a problem, with all locations that see it."""

@@ -1,6 +1,8 @@
 """Websites that are watched from several locations: who looks, and what is told."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select, update
@@ -10,10 +12,12 @@ from argos.core.severity import Severity
 from argos.server.identity import Pool, located
 from argos.server.models import Delivery, Event, Schedule, Task
 from argos.server.queries.views import GRACE
+from argos.server.services.ingest import ingest
 from tests.server.factories import add_group
 from tests.server.services.agents_world import World
 
 PLACES = {"anna": "oslo", "bela": "paris", "cleo": "tokyo"}
+OK = Severity.OK
 QUORUM = (EventKind.OPENED, Reason.QUORUM)
 OVER = (EventKind.CLOSED, Reason.RECOVERED)
 
@@ -170,3 +174,48 @@ def test_the_orphan_of_a_problem_that_others_see_goes_on(world, clock):
     world.keep_house()
 
     assert world.events == [QUORUM]
+
+
+def test_locations_that_report_at_once_tell_once(world):
+    """Each sees what the others had said when its turn came, whoever comes first."""
+    for number in range(12):
+        status = "failure" if number % 3 else "success"
+        world.clock.move(minutes=1)
+        make_due(world)
+        leased = {agent: world.lease(agent) for agent in PLACES}
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(partial(report_at_once, world, leased, status), PLACES))
+        # Whoever the others make look again does so.
+        world.clock.move(seconds=2)
+        looks = [world.run(agent, status) for agent in PLACES]
+
+        assert sum(looks) <= 2
+        told = [task for task in world.all(Task) if task.told_severity is not OK]
+        if status == "failure":
+            assert len(told) == 1
+        else:
+            assert all(task.is_flapping for task in told)
+
+    # It changes so often that it flaps by and by: one incident all the same.
+    begins = {EventKind.OPENED, EventKind.FLAPPING}
+    ends = [kind is EventKind.CLOSED for kind, _ in world.events]
+    assert ends == [bool(place % 2) for place in range(len(ends))]
+    assert {kind for kind, _ in world.events[::2]} <= begins
+    assert len(ends) > 2
+
+
+def report_at_once(world: World, leased, status: str, agent: str) -> None:
+    [task] = leased[agent]
+    item = {
+        "task_id": task.id,
+        "status": status,
+        "context": {},
+        "lease_no": task.lease_no,
+        "leased_at": task.leased_at.isoformat(),
+        "elapsed_us": 1_000,
+    }
+    later = world.now + timedelta(seconds=1)
+    answer = ingest(
+        world.database, agent=agent, items=[item], config=world.config, now=later
+    )
+    assert answer.refused == []
