@@ -305,3 +305,34 @@ def test_going_back_leaves_0_10_3_no_task_twice(database):
     with database.engine.connect() as connection:
         left = connection.scalars(text("SELECT expected FROM tasks ORDER BY id")).all()
         assert left == ["200", "301"]
+
+
+def test_going_back_leaves_0_10_3_one_task_for_all_locations(database):
+    runner.migrate(database)
+    with database.transaction() as session:
+        for n, location in enumerate([None, "oslo", "paris", "oslo", "paris"]):
+            key = bytes([n] * 16)
+            group = Schedule(
+                key=key, frequency=5, due_at=utcnow(), location=location, pool=10
+            )
+            session.add(group)
+            session.flush()
+            task = Task(
+                key=key,
+                url=f"https://a.example/{max(n - 1, 0) // 2}",
+                domain="https://a.example/",
+                check="status-is",
+                expected=str(n),
+                frequency=5,
+                group_id=group.id,
+                location=location,
+                quorum=location and 2,
+                watch_key=location and bytes([100 + (n - 1) // 2] * 16),
+            )
+            session.add(task)
+
+    runner.migrate(database, revision=LEGACY)
+
+    with database.engine.connect() as connection:
+        left = connection.scalars(text("SELECT expected FROM tasks ORDER BY id")).all()
+        assert left == ["0", "1", "3"]

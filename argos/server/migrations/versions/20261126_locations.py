@@ -1,4 +1,7 @@
-"""From which locations a check is watched, and how many must see a problem."""
+"""From which locations a check is watched, and how many must see a problem.
+
+Going back leaves one task of each check, that of its first location.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,6 +29,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(
+        sa.text(
+            "DELETE FROM tasks WHERE EXISTS (SELECT 1 FROM tasks AS first"
+            " WHERE first.watch_key = tasks.watch_key AND first.id < tasks.id)"
+        )
+    )
     op.drop_index("ix_tasks_watch_key", "tasks")
     for name in ("watch_key", "quorum", "location"):
         op.drop_column("tasks", name)
