@@ -80,7 +80,12 @@ def show_incident(viewer: Viewer, visit: Visit, incident_id: RowId) -> Response:
         "incident.html",
         login=viewer.login,
         incident=incident,
-        related=incident_list.list_related(session, incident, within=TOGETHER),
+        related=[
+            other
+            for other in incident_list.list_related(session, incident, within=TOGETHER)
+            # Those that it speaks for are listed as such.
+            if other.id not in {child.id for child in children}
+        ],
         parent=parent,
         cause=_cause_words(incident, parent),
         children=[(child, _cause_words(child, incident)) for child in children],
