@@ -81,6 +81,7 @@ ROUTES: Mapping[tuple[str, str], Access] = {
     ("GET", "/api/app/"): Access.DASHBOARD,
     ("POST", "/api/app/reschedule/all"): Access.ADMIN,
     ("GET", "/api/app/agents"): Access.VIEWER,
+    ("GET", "/api/app/agents/details"): Access.VIEWER,
     ("GET", "/api/app/domains"): Access.VIEWER,
     ("GET", "/api/app/notices"): Access.VIEWER,
     ("POST", "/api/app/notices/{delivery_id}/retry"): Access.ADMIN,
