@@ -76,7 +76,7 @@ def test_straight_to_the_server_statements_are_prepared(migrated_postgresql_url)
     database.close()
 
     assert prepared > 0
-    assert timeout == "1min"
+    assert timeout == "25s"
 
 
 def _lease_and_report(client: TestClient) -> list[int]:

@@ -78,7 +78,7 @@ def item_of(delivery: ClaimedDelivery, wording: Wording) -> Item:
     assert delivery.severity is not None
     assert delivery.url is not None
     assert delivery.task_id is not None
-    reason = reason_of(delivery.facts)
+    reason = reason_of(delivery.facts, wording.texts)
     return Item(
         id=delivery.message_id,
         kind=delivery.kind.value,
@@ -136,7 +136,7 @@ def _title(
     what = str(delivery.check)
     if delivery.kind in _NOTES:
         head = f"{head}, {texts.say(_NOTES[delivery.kind])}"
-    if why := reason_of(delivery.facts):
+    if why := reason_of(delivery.facts, texts):
         what = cut(f"{what}: {why.rstrip('.')}", MAX_TITLE_REASON_LENGTH)
     parts = [what]
     if delivery.common is not None and delivery.cause is not Cause.WEBSITE:

@@ -12,6 +12,7 @@ from argos.core.severity import Severity
 from argos.core.text import cut, visible
 from argos.language import SOURCE_LANGUAGE, Phrase, Texts, mark, texts_in
 from argos.schemas import Config
+from argos.server.services.reasons import say_reason
 from argos.server.services.signed_link import LIFETIME, Acknowledging, LinkSigner
 
 LOG = "local"
@@ -144,11 +145,12 @@ def _short_name(cause: Cause, name: str) -> str:
     return cut(visible(name), MAX_NAME_LENGTH)
 
 
-def reason_of(facts: Mapping[str, Any] | None) -> str | None:
+def reason_of(facts: Mapping[str, Any] | None, texts: Texts) -> str | None:
     """Why a check did not hold, in one line."""
     for name in _REASON_FACTS:
         if value := (facts or {}).get(name):
-            return cut(" ".join(str(value).split()), MAX_REASON_LENGTH)
+            reason = say_reason(" ".join(str(value).split()), texts)
+            return cut(reason, MAX_REASON_LENGTH)
     return None
 
 
