@@ -1,0 +1,1 @@
+"""High availability, tried for real: Patroni fails over under load."""
