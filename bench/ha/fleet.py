@@ -1,5 +1,6 @@
 """Two Argos servers, the agents, and the website that they watch."""
 
+import re
 from contextlib import ExitStack
 from functools import partial
 
@@ -16,6 +17,7 @@ AGENTS = 4
 SERVERS = (1, 2)
 START_LIMIT_S = 60.0
 QUIET_LIMIT_S = 120.0
+_TRACEBACK = re.compile(r"Traceback .*?\n(?=\w|\n|\Z)[^\n]*", re.DOTALL)
 
 
 class Fleet:
@@ -85,9 +87,9 @@ class Fleet:
             for path in each.folder.glob("*.log")
         ]
         return [
-            f"{path.parent.name}/{path.name}: {text.partition('\n\n')[0][-1000:]}"
+            f"{path.parent.name}/{path.name}: {text[-1000:]}"
             for path in logs
-            for text in path.read_text(errors="replace").split("Traceback")[1:]
+            for text in _TRACEBACK.findall(path.read_text(errors="replace"))
         ]
 
     def close(self) -> None:
