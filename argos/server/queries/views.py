@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import select, text, update
+from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from argos.core.quorum import View
 from argos.core.severity import Severity
-from argos.server.models import Schedule, Task
+from argos.server.models import Agent, Schedule, Task
 from argos.server.queries.bulk import id_in, is_sqlite, key_in
 
 GRACE = timedelta(minutes=2)
@@ -112,6 +112,32 @@ def look_elsewhere(
             .where(id_in(session, Schedule.id, idle))
             .values(due_at=now, next_run=now)
         )
+
+
+class UnservedLocation(NamedTuple):
+    """A location that websites name and where no agent is."""
+
+    location: str
+    group_count: int
+    """Task groups that wait for one."""
+
+
+def list_unserved_locations(
+    session: Session, *, seen_after: datetime
+) -> Sequence[UnservedLocation]:
+    """Locations without an agent that was seen after a moment, by name."""
+    is_served = exists().where(
+        Agent.location == Schedule.location,
+        Agent.last_seen_at > seen_after,
+        Agent.revoked_at.is_(None),
+    )
+    rows = session.execute(
+        select(Schedule.location, func.count())
+        .where(Schedule.location.is_not(None), ~is_served)
+        .group_by(Schedule.location)
+        .order_by(Schedule.location)
+    )
+    return [UnservedLocation(name or "", count) for name, count in rows]
 
 
 def list_orphans(session: Session, *, now: datetime, count: int) -> Sequence[int]:

@@ -1,5 +1,6 @@
 """Make the tasks in the database match the config: all of it, or nothing."""
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,6 +81,8 @@ def cache_entries(loaded: LoadedConfig) -> dict[str, str]:
             general.recoveries_before_notification
         ),
         "general_confirm": str(general.confirm),
+        "general_locations": json.dumps(general.locations),
+        "general_quorum": str(general.quorum),
         "general_ipv4": str(general.ipv4),
         "general_ipv6": str(general.ipv6),
         "general_timeout": str(general.timeout.total_seconds()),

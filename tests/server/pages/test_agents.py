@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
-from argos.server.models import Agent, Duty
+from argos.server.models import Agent, Duty, Schedule
 from tests.server.browsing import logged_in
 
 
@@ -85,3 +85,19 @@ def test_the_page_says_how_the_ping_goes(make_app, seeded, now, note, expected):
 
 def test_without_a_ping_the_page_is_silent_about_it(admin):
     assert "The ping" not in admin.get("/agents").text
+
+
+def test_a_location_without_an_agent_is_named(admin, seeded):
+    assert "No agent is at" not in admin.get("/agents").text
+    with seeded.transaction() as session:
+        session.execute(update(Agent).where(Agent.name == "paris").values(location="p"))
+        ids = list(session.scalars(select(Schedule.id).order_by(Schedule.id).limit(3)))
+        for id_, location in zip(ids, ["p", "tokyo", "tokyo"], strict=True):
+            session.execute(
+                update(Schedule).where(Schedule.id == id_).values(location=location)
+            )
+
+    page = " ".join(admin.get("/agents").text.split())
+
+    assert "No agent is at tokyo: 2 probes are not made from there." in page
+    assert "No agent is at p:" not in page

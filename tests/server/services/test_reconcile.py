@@ -259,6 +259,8 @@ def test_the_cache_has_the_names_of_0_10_3(load):
         "general_timeout": "30.0",
         "general_options": "",
         "general_confirm": "True",
+        "general_locations": "[]",
+        "general_quorum": "None",
         "general_recoveries_before_notification": "0",
     }
 
@@ -372,3 +374,22 @@ def test_a_change_of_the_general_options_is_applied(database, load, now):
     assert reconcile(database, load(A, head=head), now=now) is not None
     with database.reading() as session:
         assert session.scalars(select(Schedule)).one().options == {"follow": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "places"),
+    [
+        ("  locations: [oslo, paris]\n", {("oslo", 2), ("paris", 2)}),
+        ("  locations: [oslo, paris]\n  quorum: 1\n", {("oslo", 1), ("paris", 1)}),
+    ],
+)
+def test_a_change_of_the_general_locations_is_applied(
+    database, load, now, changes, places
+):
+    reconcile(database, load(A), now=now)
+    head = HEAD.replace("general:\n", f"general:\n{changes}")
+
+    assert reconcile(database, load(A, head=head), now=now) is not None
+    with database.reading() as session:
+        tasks = session.scalars(select(Task).where(Task.archived_at.is_(None))).all()
+    assert {(task.location, task.quorum) for task in tasks} == places

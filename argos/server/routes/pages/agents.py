@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from argos.schemas import Config
 from argos.server.database import Session
-from argos.server.queries import overview
+from argos.server.queries import overview, views
 from argos.server.queries.overview import AgentSummary
 from argos.server.routes import wording
 from argos.server.routes.access import Viewer
@@ -68,6 +68,7 @@ def describe_agents(rows: Sequence[AgentRow]) -> str:
 def show_agents(viewer: Viewer, visit: Visit, waiting: WaitingTasks) -> Response:
     """Each agent, as it last said of itself."""
     session, now = visit.session, visit.now
+    limit = timedelta(minutes=visit.config.recurring_tasks.time_without_agent)
     return render(
         visit.request,
         "agents.html",
@@ -75,5 +76,6 @@ def show_agents(viewer: Viewer, visit: Visit, waiting: WaitingTasks) -> Response
         agents=agent_rows(session, visit.config, now=now),
         oldest_due_at=overview.get_oldest_due_at(session, now=now),
         waiting_count=waiting,
+        unserved=views.list_unserved_locations(session, seen_after=now - limit),
         ping=dead_man.read_state(session, visit.config),
     )
