@@ -14,12 +14,11 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL, Connection, ExceptionContext
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     InterfaceError,
-    InternalError,
     OperationalError,
     TimeoutError as PoolTimeout,
 )
@@ -59,6 +58,8 @@ _QUERY_CANCELED = "57014"
 _MAY_PASS = frozenset({"25006", "25P03", "25P04"})
 """What psycopg takes for mistakes: a primary that became a standby, and transactions
 that PostgreSQL ended because this process was stopped in their midst."""
+_TORN = frozenset({"DatabaseError", "InternalError"})
+"""What psycopg raises, without a code, of an answer that breaks off or goes on wrongly."""
 _IDLE_MS = 25_000
 _BEGIN = "argos_begin"
 
@@ -135,6 +136,7 @@ class Database:
             **sizes,
         )
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "handle_error", _give_up_connection)
         return engine
 
     def _make_viewing_engine(self, limits: ViewLimits) -> Engine:
@@ -231,8 +233,8 @@ class Database:
             raise DatabaseUnreachable(
                 f"The database {self} does not answer: {_first_line(err)}"
             ) from err
-        except InternalError as err:
-            if _sql_state(err) not in _MAY_PASS:
+        except DBAPIError as err:
+            if not (err.connection_invalidated or _sql_state(err) in _MAY_PASS):
                 raise
             raise DatabaseUnreachable(
                 f"The database {self} does not take it: {_first_line(err)}"
@@ -351,6 +353,19 @@ def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
         # It keeps the time zone apart for each of its clients.
         connection.prepare_threshold = None
     connection.commit()
+
+
+def _give_up_connection(context: ExceptionContext) -> None:
+    """Know a lost connection by more than what the driver says of it.
+
+    One that does not stand a ping is of no use, whatever the ping has raised: the driver
+    may not have seen yet that it was closed. Broken off in the midst of an answer, it
+    raises errors that have no code of the server's.
+    """
+    err = context.original_exception
+    is_torn = type(err).__name__ in _TORN and getattr(err, "sqlstate", None) is None
+    if context.is_pre_ping or is_torn:
+        context.is_disconnect = True
 
 
 def _limit_sqlite(connection: Connection, *, seconds: float) -> None:
