@@ -121,6 +121,8 @@ class Prober:
         """Judge an outcome at once, or aside where that may take a while."""
         if work not in self._works:
             return
+        # What it leads to leads back here: without that it is freed at once.
+        work.break_off = None
         group = work.assignment.group
         try:
             elapsed = self._elapsed(work)
@@ -224,6 +226,7 @@ class Prober:
         timings: Timings | None,
     ) -> None:
         self._works.pop(work, None)
+        work.break_off = None
         self._reporter.add(encode_results(verdicts, elapsed=elapsed, timings=timings))
         self._ended.set()
         self._when_done(work.assignment)

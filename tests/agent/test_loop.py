@@ -1,14 +1,18 @@
 """The agent's loop, in virtual time, between a server and an engine in memory."""
 
 import asyncio
+import gc
 import itertools
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
+from argos.agent.engine.interface import BreakOff, WhenDone
 from argos.agent.reporter import ENOUGH_RESULTS
+from argos.agent.roster import Assignment
 from argos.core.probe import (
     Certificate,
     FailureKind,
@@ -545,3 +549,37 @@ def test_an_old_server_is_not_asked_to_take_leases_back() -> None:
         return server
 
     assert run_virtual(scenario).released == []
+
+
+class Remembering(MemoryEngine):
+    """Whoever may break a probe off holds who waits for it, as in the real ones."""
+
+    def begin(self, probe: Probe, done: WhenDone) -> BreakOff:
+        return partial(_break_off, super().begin(probe, done), done)
+
+
+def _break_off(break_off: BreakOff, _done: WhenDone) -> None:
+    break_off()
+
+
+def test_what_a_probe_needed_is_freed_with_it() -> None:
+    """Garbage in circles would wait for a collection, which is rare in an agent."""
+
+    async def scenario(loop: VirtualTimeLoop) -> int:
+        server, engine = MemoryServer(loop), Remembering(slow(1.0))
+        server.hand_out(make_tasks(300))
+        agent = Agent(loop, server, engine, slots=100)
+        working = asyncio.create_task(agent.work(20.0))
+        await asyncio.sleep(10.0)
+        left = sum(isinstance(each, Assignment) for each in gc.get_objects())
+        await working
+        return left
+
+    gc.collect()
+    gc.disable()
+    try:
+        left = run_virtual(scenario)
+    finally:
+        gc.enable()
+
+    assert left == 0
