@@ -17,7 +17,10 @@ from argos.commands.arguments import (
     check_proxy_option,
     check_references,
     check_server_url,
+    cpu_budget_option,
     is_http_url,
+    name_server_option,
+    proxy_option,
 )
 from argos.commands.options import log_level_option
 from argos.logs import configure_logging
@@ -65,14 +68,7 @@ DEFAULT_SLOTS = 100
     default=None,
     help="Processes that probe. Default: one less than there are cores.",
 )
-@click.option(
-    "--cpu-budget",
-    type=click.FloatRange(min=1, max=100),
-    default=50,
-    show_default=True,
-    help="Per cent of the cores that the agent may use; over it, it takes on less, so "
-    "that its times stay true.",
-)
+@cpu_budget_option
 @log_level_option
 @click.option(
     "--name",
@@ -113,21 +109,8 @@ DEFAULT_SLOTS = 100
     default=None,
     help="PEM file of the authorities that may vouch for websites.",
 )
-@click.option(
-    "--name-server",
-    "name_servers",
-    multiple=True,
-    metavar="ADDRESS",
-    help="Resolve names by this server, such as 9.9.9.9; may be repeated.",
-)
-@click.option(
-    "--proxy",
-    metavar="URL",
-    default=None,
-    envvar="ARGOS_AGENT_PROXY",
-    help="Reach websites by this proxy, http://host:port or socks5h://host:port, unless "
-    "the config says otherwise.",
-)
+@name_server_option
+@proxy_option
 @click.option(
     "--outage-url",
     metavar="URL",

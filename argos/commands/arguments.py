@@ -1,12 +1,51 @@
-"""What an agent is given on the command line: whether it can be used."""
+"""What an agent is given on the command line, and whether it can be used."""
 
 import logging
+from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 log = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def name_server_option(command: F) -> F:
+    """`--name-server`: who resolves the names of websites."""
+    return click.option(
+        "--name-server",
+        "name_servers",
+        multiple=True,
+        metavar="ADDRESS",
+        help="Resolve names by this server, such as 9.9.9.9; may be repeated.",
+    )(command)
+
+
+def proxy_option(command: F) -> F:
+    """`--proxy`: by what websites are reached."""
+    return click.option(
+        "--proxy",
+        metavar="URL",
+        default=None,
+        envvar="ARGOS_AGENT_PROXY",
+        help="Reach websites by this proxy, http://host:port or socks5h://host:port, "
+        "unless the config says otherwise.",
+    )(command)
+
+
+def cpu_budget_option(command: F) -> F:
+    """`--cpu-budget`: how much of the machine probing may take."""
+    return click.option(
+        "--cpu-budget",
+        type=click.FloatRange(min=1, max=100),
+        default=50,
+        show_default=True,
+        help="Per cent of the cores that the agent may use; over it, it takes on less, "
+        "so that its times stay true.",
+    )(command)
 
 
 def check_references(urls: tuple[str, ...]) -> tuple[str, ...]:

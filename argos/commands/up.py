@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from argos.commands.arguments import check_name_servers, check_proxy_option
+from argos.commands.arguments import (
+    check_name_servers,
+    check_proxy_option,
+    cpu_budget_option,
+    name_server_option,
+    proxy_option,
+)
 from argos.commands.options import (
     config_option,
     load_config,
@@ -63,28 +69,9 @@ class _Probing:
     help="How many probes to have at work at once; one that has waited for its website "
     "for a second counts no more.",
 )
-@click.option(
-    "--name-server",
-    "name_servers",
-    multiple=True,
-    metavar="ADDRESS",
-    help="Resolve names by this server, such as 9.9.9.9; may be repeated.",
-)
-@click.option(
-    "--proxy",
-    metavar="URL",
-    default=None,
-    envvar="ARGOS_AGENT_PROXY",
-    help="Reach websites by this proxy, http://host:port or socks5h://host:port, unless "
-    "the config says otherwise.",
-)
-@click.option(
-    "--cpu-budget",
-    type=click.FloatRange(1, 100),
-    default=50,
-    show_default=True,
-    help="Take on less when probing needs more than so many percent of the cores.",
-)
+@name_server_option
+@proxy_option
+@cpu_budget_option
 @config_option
 @click.option(
     "--allow-mass-removal",

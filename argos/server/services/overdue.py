@@ -8,17 +8,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Self
 
 from argos.channels import NoticeKind
 from argos.core.severity import Severity
 from argos.language import SOURCE_LANGUAGE, Phrase, texts_in
-from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.database import Session
 from argos.server.queries import agents, leases, soundness
 from argos.server.services.agent_notice import tell_of_agents
 from argos.server.services.lease import allowed_pools
 from argos.server.services.notice import Draft
+from argos.server.services.remembered import Remembered
 from argos.server.services.silence import REMINDER_INTERVAL
 from argos.server.services.upkeep import Work
 from argos.server.services.wording import format_moment, rough_duration
@@ -33,7 +32,7 @@ TOLERATED = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(Remembered):
     """What is remembered of overdue work from one look to the next."""
 
     looked_at: datetime
@@ -43,25 +42,6 @@ class Backlog:
     """Since when the work is overdue that was told of; None: all is done in time."""
     told_at: datetime | None = None
     """When that was told, or called to mind, last."""
-
-    @classmethod
-    def read(cls, note: dict[str, Any] | None) -> Self | None:
-        """What `write` wrote."""
-        if note is None:
-            return None
-        moments = {name: note.get(name) for name in cls.__slots__}
-        return cls(**{
-            name: None if moment is None else from_epoch_us(moment)
-            for name, moment in moments.items()
-        })  # type: ignore[arg-type]  # the first one is never None
-
-    def write(self) -> dict[str, Any]:
-        """As JSON-ready numbers."""
-        moments = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            name: None if moment is None else to_epoch_us(moment)
-            for name, moment in moments.items()
-        }
 
 
 def look(

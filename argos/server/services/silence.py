@@ -5,16 +5,15 @@ The rule is pure: what is remembered goes in, and what to remember comes out.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Self
 
 from argos.channels import NoticeKind
-from argos.server.columns import from_epoch_us, to_epoch_us
+from argos.server.services.remembered import Remembered
 
 REMINDER_INTERVAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Remembered):
     """What is remembered of the agents' silence from one look to the next."""
 
     looked_at: datetime
@@ -24,25 +23,6 @@ class Silence:
     """Since when the silence lasts that was told; None: none was."""
     told_at: datetime | None = None
     """When it was told, or called to mind, last."""
-
-    @classmethod
-    def read(cls, note: dict[str, Any] | None) -> Self | None:
-        """What `write` wrote."""
-        if note is None:
-            return None
-        moments = {name: note.get(name) for name in cls.__slots__}
-        return cls(**{
-            name: None if moment is None else from_epoch_us(moment)
-            for name, moment in moments.items()
-        })  # type: ignore[arg-type]  # the first two are never None
-
-    def write(self) -> dict[str, Any]:
-        """As JSON-ready numbers."""
-        moments = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            name: None if moment is None else to_epoch_us(moment)
-            for name, moment in moments.items()
-        }
 
 
 @dataclass(frozen=True, slots=True)
