@@ -147,6 +147,7 @@ def list_orphans(session: Session, *, now: datetime, count: int) -> Sequence[int
         .join(Schedule, Schedule.id == Task.group_id)
         .where(
             Task.watch_key.is_not(None),
+            Task.quorum > 1,
             Task.told_severity != Severity.OK,
             Task.archived_at.is_(None),
             Schedule.due_at < now - GRACE,

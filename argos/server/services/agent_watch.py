@@ -6,7 +6,7 @@ judges by its share of them. What one finds stands in the agent's row, for all.
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,6 +45,8 @@ class AgentWatch:
         self._looks = Looks()
         self._suspects: frozenset[str] = frozenset()
         self._read_at: datetime | None = None
+        self._missed: dict[str, set[str]] = {}
+        """By agent: the domains at which it was cut off when it looked last."""
 
     def note(
         self, agent: str, looks: Iterable[tuple[str, bool]], *, at: datetime
@@ -58,19 +60,35 @@ class AgentWatch:
         """Whether an agent is suspect, as all processes know it."""
         return case.agent in self._read_suspects(case)
 
-    def hear(self, case: Case, *, cut_off: bool) -> bool:
-        """Take in what an agent says of its references; whether it is cut off.
+    def hear(
+        self,
+        case: Case,
+        *,
+        cut_off: Collection[str],
+        seen: Collection[str],
+        has_references: bool,
+    ) -> None:
+        """Take in at which domains an agent says that it is cut off, and at which not.
 
-        It says so itself, at each failure, and needs no other agent to be believed.
+        It says so itself, at each failure, and needs no other agent to be believed. What
+        it reaches all the same, such as websites nearby, does not contradict that; but
+        a failure while a reference answered does (`has_references`).
         """
+        if not cut_off and not seen:
+            return
         suspects = self._read_suspects(case)
-        if cut_off:
-            if case.agent not in suspects:
-                self._suspect(case, Phrase(_CUT_OFF))
-            return True
-        if case.agent in suspects:
+        with self._lock:
+            missed = self._missed.setdefault(case.agent, set())
+            if has_references:
+                missed.clear()
+            missed -= set(seen)
+            missed |= set(cut_off)
+            if not missed:
+                del self._missed[case.agent]
+        if cut_off and case.agent not in suspects:
+            self._suspect(case, Phrase(_CUT_OFF))
+        elif not missed and case.agent in suspects:
             self._trust(case, only=_reason(Phrase(_CUT_OFF)))
-        return False
 
     def judge(self, case: Case) -> bool:
         """Whether an agent is suspect; tells when it begins or ceases to be."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from argos.core.incident import Outcome, Patience, Reason, Step, advance
+from argos.core.incident import EventKind, Outcome, Patience, Reason, Step, advance
 from argos.core.severity import Severity, Status
 from argos.core.suspicion import WINDOW
 from argos.protocol import (
@@ -287,7 +287,9 @@ class Batch:
         if remembered != state_move(task.id, before):
             self._states.append(remembered)
         if step.event is not None:
-            facts = self._votes.with_witnesses(item.context, task)
+            facts = item.context
+            if step.event is not EventKind.CLOSED:
+                facts = self._votes.with_witnesses(facts, task)
             self._changes.append(Change(task, move, step, self.agent, facts))
         run.add(move, recheck_delay=task.recheck_delay, question=question)
 
@@ -332,14 +334,23 @@ class Batch:
             and self._is_fresh(item.result)
         ]
         case = Case(session, self.agent, self.config, self.now)
-        if fresh and self.watch.hear(
-            case, cut_off=any(failed and is_cut_off(item) for item, _, failed in fresh)
-        ):
-            return True
+        cut_off = {
+            task.domain for item, task, failed in fresh if failed and is_cut_off(item)
+        }
+        seen = {task.domain for _, task, _ in fresh} - cut_off
+        self.watch.hear(
+            case,
+            cut_off=cut_off,
+            seen=seen,
+            has_references=any(
+                failed and task.domain in seen for _, task, failed in fresh
+            ),
+        )
+        # What nobody can have seen says nothing beside what others see, either.
         looks = [
             (task.domain, failed)
             for _, task, failed in fresh
-            if self._is_untold(task.id)
+            if self._is_untold(task.id) and task.domain not in cut_off
         ]
         # Of the checks of one run, one failure is enough.
         self.watch.note(self.agent, dict(sorted(looks)).items(), at=self.now)

@@ -5,6 +5,7 @@ Without this, a problem that one agent saw would wait for another one for ever.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from argos.core.incident import Step, end_orphan, forget_witness, tell_unconfirmed
@@ -72,7 +73,8 @@ def _tell_unanswered(work: Work) -> None:
             for row in rows.values()
             if row.confirming_since is not None
         ]
-        _apply(session, changes, work)
+        _write(session, changes)
+        publish(session, changes=changes, config=work.config, now=work.now)
     work.wants_more |= len(ids) == CHUNK_ROWS
 
 
@@ -93,11 +95,17 @@ def _end_orphans(work: Work) -> None:
             and ballot.is_answered
             and not ballot.is_enough_without_own
         ]
-        _apply(session, changes, work)
+        _write(session, changes)
+        # It ends now, and not when the location that is gone looked last.
+        ends = [
+            replace(change, move=change.move._replace(completed_at=work.now))
+            for change in changes
+        ]
+        publish(session, changes=ends, config=work.config, now=work.now)
         states.withdraw_severities(session, ids=[change.task.id for change in changes])
 
 
-def _apply(session: Session, changes: Sequence[Change], work: Work) -> None:
+def _write(session: Session, changes: Sequence[Change]) -> None:
     queries.move_tasks(session, moves=[change.move for change in changes])
     states.move_states(
         session,
@@ -105,7 +113,6 @@ def _apply(session: Session, changes: Sequence[Change], work: Work) -> None:
             states.state_move(change.task.id, change.step.state) for change in changes
         ],
     )
-    publish(session, changes=changes, config=work.config, now=work.now)
 
 
 def _change(

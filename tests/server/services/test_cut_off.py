@@ -7,7 +7,7 @@ from argos.channels import NoticeKind
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.protocol import CUT_OFF, DOUBT
-from argos.server.models import Agent, Result, Task
+from argos.server.models import Agent, Event, Result, Task
 from tests.server.factories import add_group
 from tests.server.services.agents_world import World
 
@@ -76,3 +76,28 @@ def test_another_text_is_no_doubt(world):
     run_again(world, "failure", **{DOUBT: "whatever"})
 
     assert len(world.events) == 2
+
+
+def test_what_a_cut_off_agent_still_reaches_does_not_make_it_believed(world):
+    run_again(world, "success")
+    for _ in range(3):
+        world.clock.move(minutes=6)
+        [near, far] = world.lease("anna")
+        world.report("anna", [far], "failure", **{DOUBT: CUT_OFF})
+        world.report("anna", [near], "success")
+
+    assert world.notices == [NoticeKind.AGENT_SUSPECT]
+
+    run_again(world, "success")
+    assert world.notices == [NoticeKind.AGENT_SUSPECT, NoticeKind.AGENT_TRUSTED]
+
+
+def test_what_fails_while_a_reference_answers_is_told_beside_what_is_doubted(world):
+    run_again(world, "success")
+    world.clock.move(minutes=6)
+    [one, other] = world.lease("anna")
+
+    world.report("anna", [one], "failure", **{DOUBT: CUT_OFF})
+    world.report("anna", [other], "failure")
+
+    assert [event.task_id for event in world.all(Event)] == [other.id]

@@ -115,6 +115,7 @@ def test_a_quorum_is_told_once_with_all_that_see_it_and_ends_once(world):
     assert world.events == [QUORUM]
     look(world, anna="success", cleo="success", bela="success")
     assert world.events == [QUORUM, OVER]
+    assert "seen_from" not in (world.all(Event)[-1].facts or {})
     assert len(world.all(Delivery)) == 2
 
 
@@ -153,6 +154,7 @@ def test_an_incident_ends_whose_location_is_gone_when_the_others_find_all_well(
     world.keep_house()
 
     assert world.events == [QUORUM, (EventKind.CLOSED, Reason.OK_ELSEWHERE)]
+    assert world.all(Event)[-1].at == world.now
     with world.database.reading() as session:
         severities = dict(session.execute(select(Task.location, Task.severity)).all())
     assert severities["paris"] is Severity.UNKNOWN
