@@ -119,6 +119,21 @@ def test_a_quorum_is_told_once_with_all_that_see_it_and_ends_once(world):
     assert len(world.all(Delivery)) == 2
 
 
+def test_who_told_a_problem_looks_at_once_when_too_few_see_it(world):
+    look(world, anna="success", bela="success", cleo="success")
+    look(world, anna="failure", bela="failure", cleo="failure")
+    make_due_only(world, "paris")
+    world.run("bela", "success")
+    assert world.events == [QUORUM]
+
+    make_due_only(world, "oslo")
+    world.run("anna", "success")
+
+    assert due_locations(world) == ["paris"]
+    world.run("bela", "success")
+    assert world.events == [QUORUM, OVER]
+
+
 def test_a_location_without_agents_has_no_vote(world, clock):
     look(world, anna="success", bela="success", cleo="success")
     clock.move(seconds=(GRACE + timedelta(minutes=10)).total_seconds())
