@@ -105,7 +105,8 @@ class TaskState:
     history: RunHistory = field(default_factory=RunHistory)
     is_flapping: bool = False
     seen_by: str | None = None
-    """The agent that alone saw all the failures in a row; None: several did."""
+    """The agent that alone saw all the failures in a row, or asked another one about
+    them; None: several did."""
     confirming_since: datetime | None = None
     """Since when another agent is asked to look; None: none is."""
     doubt: Doubt | None = None
@@ -132,6 +133,8 @@ class Patience:
     """`recoveries_before_notification`: so many successes in a row stay untold."""
     asks_another: bool = False
     """Whether another agent is there to look again before a problem is told."""
+    asks_elsewhere: bool = False
+    """Whether one at another location is, which looks even where several saw it here."""
     ballot: Ballot | None = None
     """What is seen from elsewhere; None: one location alone decides."""
 
@@ -196,11 +199,15 @@ def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> S
     if patience.ballot is not None:
         return _vote(failing, outcome.severity, patience.ballot)
     if failing.confirming_since is not None:
-        is_other = failing.seen_by is None
+        # Who could not look has not seen it, either.
+        is_other = failing.seen_by is None and outcome.severity is not Severity.UNKNOWN
         reason = Reason.CONFIRMED_ELSEWHERE if is_other else Reason.UNCONFIRMED
         return _open(failing, outcome.severity, reason)
-    if patience.asks_another and failing.seen_by is not None:
-        asking = replace(failing, confirming_since=outcome.submitted_at)
+    is_seen_by_one = failing.seen_by is not None
+    if patience.asks_another if is_seen_by_one else patience.asks_elsewhere:
+        asking = replace(
+            failing, confirming_since=outcome.submitted_at, seen_by=outcome.agent
+        )
         return Step(asking, None, Reason.CONFIRMING)
     return _open(failing, outcome.severity, Reason.CONFIRMED)
 
@@ -208,7 +215,9 @@ def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> S
 def _vote(failing: TaskState, severity: Severity, ballot: Ballot) -> Step:
     if ballot.is_told:
         return Step(failing, None, Reason.TOLD_ELSEWHERE)
-    if not ballot.is_enough_with_own:
+    # Who could not measure has no vote while there are others who can.
+    is_blind = severity is Severity.UNKNOWN and ballot.is_answered
+    if is_blind or not ballot.is_enough_with_own:
         return Step(failing, None, Reason.TOO_FEW)
     return _open(failing, severity, Reason.QUORUM)
 

@@ -22,11 +22,11 @@ class View:
 
     location: str
     is_failing: bool
-    """More often in a row than the retries allow."""
+    """It was measured not to be ok, more often in a row than the retries allow."""
     is_told: bool
     """Its incident is the one that people know of."""
     is_answering: bool
-    """Agents look from there in time."""
+    """Agents look from there in time, and are not known to be blind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Ballot:
 def weigh(views: Sequence[View], *, quorum: int) -> Ballot:
     """Count the votes.
 
-    A location from where nobody looks has none; when that leaves fewer locations than
-    the quorum asks for, all of them must agree: a problem does not stay untold because
-    agents are gone.
+    A location from where nobody looks, or sees anything, has none; when that leaves
+    fewer locations than the quorum asks for, all of them must agree: a problem does not
+    stay untold because agents are gone, or cut off.
     """
     answering = [view for view in views if view.is_answering]
     return Ballot(

@@ -89,8 +89,13 @@ def move_states(session: Session, *, moves: Sequence[StateMove]) -> None:
         session.execute(statement, _STATE_MOVES.parameters(session, moves))
 
 
-def list_unanswered(session: Session, *, now: datetime, count: int) -> list[int]:
-    """Tasks whose second opinion is due for longer than a lease of theirs lasts."""
+def list_unanswered(
+    session: Session, *, now: datetime, watched_since: datetime, count: int
+) -> list[int]:
+    """Tasks whose second opinion is due for longer than a lease of theirs lasts.
+
+    While nobody watched, nobody could answer.
+    """
     rows = session.execute(
         select(Task.id, Task.confirming_since, Schedule.timeout_s)
         .join(Schedule, Schedule.id == Task.group_id)
@@ -106,7 +111,8 @@ def list_unanswered(session: Session, *, now: datetime, count: int) -> list[int]
         id_
         for id_, since, timeout_s in rows
         if since is not None
-        and since + timedelta(seconds=timeout_s) + LEASE_MARGIN <= now
+        and max(since, watched_since) + timedelta(seconds=timeout_s) + LEASE_MARGIN
+        <= now
     ]
 
 
@@ -122,6 +128,25 @@ def list_last_facts(
         .where(id_in(session, Task.id, ids), Result.submitted_at == Task.completed_at)
     )
     return {task_id: facts for task_id, facts in rows if isinstance(facts, dict)}
+
+
+def list_doubtful_results(
+    session: Session, *, ids: Collection[int]
+) -> dict[int, tuple[Severity, str | None, Mapping[str, Any]]]:
+    """The results for which another agent was asked, by task: how bad, who, and facts."""
+    if not ids:
+        return {}
+    rows = session.execute(
+        select(Result.task_id, Result.severity, Result.agent_id, Result.context)
+        .join(Task, Task.id == Result.task_id)
+        .where(
+            id_in(session, Task.id, ids), Result.submitted_at == Task.confirming_since
+        )
+    )
+    return {
+        task_id: (severity, agent, facts if isinstance(facts, dict) else {})
+        for task_id, severity, agent, facts in rows
+    }
 
 
 def list_seen_by(session: Session, *, agent: str, count: int) -> list[int]:

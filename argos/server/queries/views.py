@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import and_, exists, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from argos.core.quorum import View
@@ -14,7 +14,7 @@ from argos.server.models import Agent, Schedule, Task
 from argos.server.queries.bulk import id_in, is_sqlite, key_in
 
 GRACE = timedelta(minutes=2)
-"""A location answers as long as its runs are not overdue by more."""
+"""A location answers as long as its runs are not overdue by more, nor blind for longer."""
 
 
 class TaskView(NamedTuple):
@@ -39,9 +39,12 @@ def lock_quorums(session: Session, *, keys: Collection[bytes]) -> None:
 
 
 def list_views(
-    session: Session, *, keys: Collection[bytes], now: datetime
+    session: Session, *, keys: Collection[bytes], now: datetime, watched_since: datetime
 ) -> dict[bytes, list[TaskView]]:
-    """The tasks of some checks at all of their locations, by the checks' keys."""
+    """The tasks of some checks at all of their locations, by the checks' keys.
+
+    What is overdue since before somebody watched says nothing of its location.
+    """
     if not keys:
         return {}
     columns = Task.__table__.c
@@ -54,6 +57,7 @@ def list_views(
             columns.retry_before_notification,
             columns.told_severity,
             columns.severity,
+            columns.severity_since,
             columns.completed_at,
             Schedule.__table__.c.due_at,
         )
@@ -62,12 +66,25 @@ def list_views(
         .order_by(columns.id)
     )
     found: dict[bytes, list[TaskView]] = defaultdict(list)
-    for key, id_, location, failures, retries, told, severity, completed, due in rows:
+    for (
+        key,
+        id_,
+        location,
+        failures,
+        retries,
+        told,
+        severity,
+        since,
+        completed,
+        due,
+    ) in rows:
+        is_measured = severity is not Severity.UNKNOWN
+        blind_since = now if is_measured or completed is None else since or completed
         view = View(
             location=location,
-            is_failing=failures > max(retries, 0),
+            is_failing=is_measured and failures > max(retries, 0),
             is_told=told is not Severity.OK,
-            is_answering=due >= now - GRACE,
+            is_answering=min(max(due, watched_since), blind_since) >= now - GRACE,
         )
         found[bytes(key)].append(TaskView(id_, view, severity, completed))
     return found
@@ -140,8 +157,20 @@ def list_unserved_locations(
     return [UnservedLocation(name or "", count) for name, count in rows]
 
 
-def list_orphans(session: Session, *, now: datetime, count: int) -> Sequence[int]:
-    """Tasks with an open incident, at locations from where nobody looks any more."""
+def list_orphans(
+    session: Session, *, now: datetime, watched_since: datetime, count: int
+) -> Sequence[int]:
+    """Tasks with an open incident, at locations from where nobody sees them any more.
+
+    Because nobody looks in time, or because what looks from there is blind.
+    """
+    is_blind = and_(
+        Task.severity == Severity.UNKNOWN, Task.severity_since < now - GRACE
+    )
+    if watched_since < now - GRACE:
+        is_unseen = or_(Schedule.due_at < now - GRACE, is_blind)
+    else:
+        is_unseen = is_blind
     return session.scalars(
         select(Task.id)
         .join(Schedule, Schedule.id == Task.group_id)
@@ -150,7 +179,7 @@ def list_orphans(session: Session, *, now: datetime, count: int) -> Sequence[int
             Task.quorum > 1,
             Task.told_severity != Severity.OK,
             Task.archived_at.is_(None),
-            Schedule.due_at < now - GRACE,
+            is_unseen,
         )
         .order_by(Task.id)
         .limit(count)

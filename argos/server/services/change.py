@@ -15,7 +15,8 @@ class Change:
     """As it was before."""
     move: TaskMove
     step: Step
-    agent: str
+    agent: str | None
+    """Who saw it; None: nobody did just now."""
     facts: str
     """JSON text of the result's context."""
 

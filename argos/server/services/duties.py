@@ -19,7 +19,14 @@ from argos.server.queries import (
     upkeep as queries,
 )
 from argos.server.queries.results import NewResult
-from argos.server.services import agent_clocks, dead_man, held, lasting, overdue
+from argos.server.services import (
+    agent_clocks,
+    dead_man,
+    held,
+    lasting,
+    overdue,
+    presence,
+)
 from argos.server.services.counting import Counting
 from argos.server.services.missing_agents import watch_agents
 from argos.server.services.unanswered import settle_unanswered
@@ -56,7 +63,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("held", timedelta(seconds=5), held.let_go),
         Duty("lasting", timedelta(seconds=30), lasting.tell_lasting),
         Duty("rollups", timedelta(hours=6), thin_rollups),
-        Duty("unanswered", timedelta(seconds=5), settle_unanswered),
+        Duty(presence.DUTY, timedelta(seconds=5), settle_unanswered),
     ]
     if database.is_sqlite:
         return [*duties, Duty("retention", timedelta(minutes=1), delete_old_results)]

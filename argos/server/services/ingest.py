@@ -305,10 +305,13 @@ class Batch:
             agent=self.agent,
             is_doubted=is_doubted,
         )
+        # Whether there is anybody to ask is looked up when somebody is to be asked.
+        asks = task.confirm and not is_voted_on(task)
         patience = Patience(
             retries=task.retry_before_notification,
             recoveries=task.recoveries_before_notification,
-            asks_another=task.confirm and not is_voted_on(task),
+            asks_another=asks,
+            asks_elsewhere=asks,
             ballot=self._votes.ballots.get(task.id),
         )
         step = advance(state, outcome, patience)
@@ -317,8 +320,14 @@ class Batch:
         if step.reason not in {Reason.CONFIRMING, Reason.AGENT_SUSPECT}:
             return step, None
         question = self._witnesses.question(schedule.pool)
-        if question is None:
-            step = advance(state, outcome, replace(patience, asks_another=False))
+        if step.reason is Reason.CONFIRMING:
+            known = replace(
+                patience,
+                asks_another=question is not None,
+                asks_elsewhere=question is not None and question.location is not None,
+            )
+            step = advance(state, outcome, known)
+            question = question if step.reason is Reason.CONFIRMING else None
         return step, question
 
     def _watch_agent(

@@ -6,6 +6,8 @@ Without this, a problem that one agent saw would wait for another one for ever.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from argos.core.incident import Step, end_orphan, forget_witness, tell_unconfirmed
@@ -18,7 +20,9 @@ from argos.server.queries import (
     views,
 )
 from argos.server.queries.results import TaskMove, TaskRow
+from argos.server.services import presence
 from argos.server.services.change import Change
+from argos.server.services.presence import Presence
 from argos.server.services.publish import publish
 from argos.server.services.upkeep import Work
 from argos.server.services.votes import count_votes
@@ -32,9 +36,11 @@ def settle_unanswered(work: Work) -> None:
     And end the incidents of locations from where nobody looks any more, when the others
     find all well.
     """
+    seen = presence.look(Presence.read(work.note), now=work.now)
+    work.note = seen.write()
     _drop_suspects_findings(work)
-    _tell_unanswered(work)
-    _end_orphans(work)
+    _tell_unanswered(work, seen.watched_since)
+    _end_orphans(work, seen.watched_since)
 
 
 def _drop_suspects_findings(work: Work) -> None:
@@ -58,35 +64,43 @@ def _drop_suspects_findings(work: Work) -> None:
         work.wants_more |= len(ids) == CHUNK_ROWS
 
 
-def _tell_unanswered(work: Work) -> None:
+def _tell_unanswered(work: Work, watched_since: datetime) -> None:
     with work.transaction() as session:
-        ids = states.list_unanswered(session, now=work.now, count=CHUNK_ROWS)
+        ids = states.list_unanswered(
+            session, now=work.now, watched_since=watched_since, count=CHUNK_ROWS
+        )
         rows = queries.lock_tasks(session, ids=sorted(ids))
-        facts = states.list_last_facts(session, ids=list(rows))
-        changes = [
-            _change(
-                row,
-                tell_unconfirmed(states.read_state(row), row.severity),
-                row.severity,
-                facts.get(row.id, {}),
-            )
-            for row in rows.values()
-            if row.confirming_since is not None
-        ]
+        found = states.list_doubtful_results(session, ids=list(rows))
+        changes, news = [], []
+        for row in rows.values():
+            if row.confirming_since is None:
+                continue
+            severity, agent, facts = found.get(row.id, (row.severity, None, {}))
+            step = tell_unconfirmed(states.read_state(row), severity)
+            change = _change(row, step, row.severity, facts, agent=agent)
+            changes.append(change)
+            # Whoever looked since may not have seen anything: the first word counts.
+            news.append(replace(change, move=change.move._replace(severity=severity)))
         _write(session, changes)
-        publish(session, changes=changes, config=work.config, now=work.now)
+        publish(session, changes=news, config=work.config, now=work.now)
     work.wants_more |= len(ids) == CHUNK_ROWS
 
 
-def _end_orphans(work: Work) -> None:
+def _end_orphans(work: Work, watched_since: datetime) -> None:
+    list_orphans = partial(
+        views.list_orphans,
+        now=work.now,
+        watched_since=watched_since,
+        count=CHUNK_ROWS,
+    )
     with work.database.reading() as session:
-        ids = views.list_orphans(session, now=work.now, count=CHUNK_ROWS)
+        ids = list_orphans(session)
     if not ids:
         return
     with work.transaction() as session:
         rows = queries.lock_tasks(session, ids=sorted(ids))
         votes = count_votes(session, tasks=rows.values(), now=work.now)
-        still = set(views.list_orphans(session, now=work.now, count=CHUNK_ROWS))
+        still = set(list_orphans(session))
         changes = [
             _change(row, end_orphan(states.read_state(row)), Severity.OK, {})
             for row in rows.values()
@@ -116,9 +130,14 @@ def _write(session: Session, changes: Sequence[Change]) -> None:
 
 
 def _change(
-    task: TaskRow, step: Step, severity: Severity, facts: Mapping[str, Any]
+    task: TaskRow,
+    step: Step,
+    severity: Severity,
+    facts: Mapping[str, Any],
+    *,
+    agent: str | None = None,
 ) -> Change:
-    """What is told without a new result, as of the last one and with its facts."""
+    """What is told without a new result, as of an earlier one and with its facts."""
     assert task.completed_at is not None
     move = TaskMove(
         id=task.id,
@@ -135,4 +154,4 @@ def _change(
         open_hour=task.open_hour,
         open_counts=task.open_counts,
     )
-    return Change(task, move, step, task.seen_by or "", json.dumps(facts))
+    return Change(task, move, step, agent, json.dumps(facts))

@@ -10,6 +10,7 @@ from argos.core.quorum import SEEN_FROM, Ballot, weigh
 from argos.server.database import Session
 from argos.server.queries import views as queries
 from argos.server.queries.results import TaskRow
+from argos.server.services.presence import read_watched_since
 
 
 @dataclass(slots=True)
@@ -72,7 +73,12 @@ def count_votes(
         return Votes()
     keys = {key for _, key in asked}
     queries.lock_quorums(session, keys=keys)
-    found = queries.list_views(session, keys=keys, now=now)
+    found = queries.list_views(
+        session,
+        keys=keys,
+        now=now,
+        watched_since=read_watched_since(session, now=now),
+    )
     return Votes({
         task.id: weigh(
             [each.view for each in found[key] if each.task_id != task.id],

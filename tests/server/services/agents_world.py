@@ -90,6 +90,15 @@ class World:
         self.report(agent, tasks, status)
         return len(tasks)
 
+    def wait(self, length: timedelta) -> None:
+        """Let time pass while a server does its housework."""
+        until = self.now + length
+        self.keep_house()
+        while self.now < until:
+            step = min(until - self.now, timedelta(seconds=30))
+            self.clock.move(seconds=step.total_seconds())
+            self.keep_house()
+
     def keep_house(self) -> None:
         means = Means(
             database=self.database,

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from argos.core.incident import EventKind, Reason
 from argos.core.severity import Severity
+from argos.protocol import CUT_OFF, DOUBT
 from argos.server.identity import Pool, located
 from argos.server.models import Delivery, Event, Schedule, Task
 from argos.server.queries.views import GRACE
@@ -134,37 +135,124 @@ def test_who_told_a_problem_looks_at_once_when_too_few_see_it(world):
     assert world.events == [QUORUM, OVER]
 
 
-def test_a_location_without_agents_has_no_vote(world, clock):
+def test_a_location_without_agents_has_no_vote(world):
     look(world, anna="success", bela="success", cleo="success")
-    clock.move(seconds=(GRACE + timedelta(minutes=10)).total_seconds())
-    long_ago = world.now - GRACE - timedelta(seconds=1)
-    with world.database.transaction() as session:
-        session.execute(
-            update(Schedule).where(Schedule.location != "oslo").values(due_at=long_ago)
-        )
-        session.execute(
-            update(Schedule).where(Schedule.location == "oslo").values(due_at=world.now)
-        )
+    world.wait(GRACE + timedelta(minutes=10))
 
     world.run("anna", "failure")
 
     assert world.events == [QUORUM]
 
 
-def test_an_incident_ends_whose_location_is_gone_when_the_others_find_all_well(
+def test_after_the_server_was_away_a_location_that_comes_first_does_not_tell_alone(
     world, clock
 ):
     look(world, anna="success", bela="success", cleo="success")
+    world.keep_house()
+    clock.move(minutes=15)
+
+    world.run("anna", "failure")
+    world.keep_house()
+    assert world.events == []
+    world.run("bela", "success")
+    world.run("cleo", "success")
+    assert world.events == []
+
+    world.wait(GRACE + timedelta(minutes=10))
+    world.run("anna", "failure")
+    assert world.events == [QUORUM]
+
+
+def test_nor_is_an_incident_an_orphan_because_the_server_was_away(world, clock):
+    look(world, anna="success", bela="success", cleo="success")
+    look(world, anna="failure", bela="failure")
+    world.keep_house()
+    clock.move(minutes=15)
+
+    world.run("anna", "success")
+    world.run("cleo", "success")
+    world.keep_house()
+    assert world.events == [QUORUM]
+    world.run("bela", "success")
+
+    assert world.events == [QUORUM, OVER]
+
+
+def test_a_location_that_has_not_looked_yet_is_waited_for(world):
+    world.run("anna", "failure")
+
+    assert world.events == []
+
+
+def cut_off(world: World, agent: str) -> None:
+    make_due_only(world, PLACES[agent])
+    world.report(agent, world.lease(agent), "failure", **{DOUBT: CUT_OFF})
+
+
+def test_i33_a_location_whose_agent_is_cut_off_has_no_vote(world):
+    look(world, anna="success", bela="success", cleo="success")
+    cut_off(world, "bela")
+    cut_off(world, "cleo")
+    look(world, anna="failure")
+    assert world.events == []
+
+    world.wait(GRACE)
+    cut_off(world, "bela")
+    cut_off(world, "cleo")
+    look(world, anna="failure")
+
+    assert world.events == [QUORUM]
+    (event,) = world.all(Event)
+    assert event.facts["seen_from"] == ["oslo"]
+
+
+def test_who_cannot_measure_neither_sees_a_problem_nor_refutes_it(world):
+    look(world, anna="success", bela="success", cleo="success")
+
+    look(world, anna="failure", bela="error")
+    assert world.events == []
+    look(world, bela="error", cleo="failure")
+
+    assert world.events == [QUORUM]
+    assert world.all(Event)[-1].facts["seen_from"] == ["oslo", "tokyo"]
+
+
+def test_that_no_location_can_measure_is_told_once(world):
+    look(world, anna="success", bela="success", cleo="success")
+    look(world, anna="error", bela="error", cleo="error")
+    assert world.events == []
+
+    world.wait(GRACE)
+    look(world, anna="error", bela="error", cleo="error")
+    look(world, anna="success", bela="success", cleo="success")
+
+    assert world.events == [QUORUM, OVER]
+    assert [event.severity for event in world.all(Event)] == [Severity.UNKNOWN, OK]
+
+
+def test_an_incident_ends_whose_location_is_blind_when_the_others_find_all_well(world):
+    look(world, anna="success", bela="success", cleo="success")
+    look(world, anna="failure", bela="failure")
+    world.keep_house()
+    cut_off(world, "bela")
+    look(world, anna="success", cleo="success")
+    assert world.events == [QUORUM]
+
+    world.wait(GRACE + timedelta(seconds=1))
+
+    assert world.events == [QUORUM, (EventKind.CLOSED, Reason.OK_ELSEWHERE)]
+    assert world.all(Event)[-1].agent_id is None
+    cut_off(world, "bela")
+    assert len(world.events) == 2
+
+
+def test_an_incident_ends_whose_location_is_gone_when_the_others_find_all_well(world):
+    look(world, anna="success", bela="success", cleo="success")
     look(world, anna="failure", bela="failure")
     assert world.events == [QUORUM]
-    clock.move(seconds=(GRACE + timedelta(minutes=10)).total_seconds())
-    look(world, anna="success", cleo="success")
-    with world.database.transaction() as session:
-        long_ago = world.now - GRACE - timedelta(seconds=1)
-        session.execute(
-            update(Schedule).where(Schedule.location == "paris").values(due_at=long_ago)
-        )
-
+    world.wait(GRACE + timedelta(minutes=10))
+    world.run("anna", "success")
+    world.run("cleo", "success")
     world.keep_house()
     world.keep_house()
 

@@ -9,6 +9,7 @@ from argos.channels import NoticeKind
 from argos.core.incident import EventKind, Reason
 from argos.core.schedule import LEASE_MARGIN
 from argos.core.severity import Severity
+from argos.protocol import CUT_OFF, DOUBT
 from argos.server.models import Agent, Delivery, Event, Result, Schedule, Task
 from argos.server.queries.leases import lease_groups
 from tests.server.factories import add_group, add_groups
@@ -112,11 +113,9 @@ def test_i32_problem_is_told_after_a_lease_when_nobody_answers(world):
     world.run("anna", "failure")
     world.lease("bela")
 
-    world.clock.move(seconds=LEASE.total_seconds() - 1)
-    world.keep_house()
+    world.wait(LEASE - timedelta(seconds=1))
     assert world.events == []
-    world.clock.move(seconds=1)
-    world.keep_house()
+    world.wait(timedelta(seconds=1))
     world.keep_house()
 
     assert world.events == [UNCONFIRMED]
@@ -130,8 +129,7 @@ def test_recovery_of_a_problem_told_unconfirmed_is_told_once(world):
     world.see("anna", "bela")
     world.run("anna", "failure")
     tasks = world.lease("bela")
-    world.clock.now += LEASE
-    world.keep_house()
+    world.wait(LEASE)
 
     world.report("bela", tasks, "success")
 
@@ -156,6 +154,83 @@ def test_second_opinion_comes_from_here_where_there_is_no_other_location(world):
 
     assert world.run("bela", "failure") == 1
     assert world.events == [CONFIRMED]
+
+
+def test_what_several_agents_saw_is_looked_at_from_another_location_too(world):
+    world.see("anna", "bela", location="paris")
+    world.see("carl", location="lyon")
+    with world.database.transaction() as session:
+        session.execute(update(Task).values(retry_before_notification=1))
+    world.run("anna", "failure")
+    world.clock.move(minutes=1)
+    make_due(world)
+
+    world.see("anna", "bela", location="paris")
+    world.see("carl", location="lyon")
+    assert world.run("bela", "failure") == 1
+    assert world.events == []
+    assert world.lease("anna") == []
+    world.run("carl", "success")
+
+    (task,) = world.all(Task)
+    assert world.events == []
+    assert task.doubted_agent == "bela"
+
+
+def make_due(world: World) -> None:
+    with world.database.transaction() as session:
+        session.execute(update(Schedule).values(due_at=world.now))
+
+
+def test_what_several_agents_saw_is_told_where_there_is_no_other_location(world):
+    world.see("anna", "bela", "carl", location="paris")
+    with world.database.transaction() as session:
+        session.execute(update(Task).values(retry_before_notification=1))
+    world.run("anna", "failure")
+    make_due(world)
+
+    world.run("bela", "failure")
+
+    assert world.events == [(EventKind.OPENED, Reason.CONFIRMED)]
+
+
+def test_who_could_not_look_has_confirmed_nothing(world):
+    world.see("anna", "bela")
+    world.run("anna", "failure")
+
+    world.run("bela", "error")
+
+    assert world.events == [UNCONFIRMED]
+
+
+def test_nobody_can_answer_while_no_server_is_there(world):
+    world.see("anna", "bela")
+    world.keep_house()
+    world.run("anna", "failure")
+
+    world.clock.move(minutes=10)
+    world.keep_house()
+    assert world.events == []
+    world.see("bela")
+    world.run("bela", "success")
+    world.wait(LEASE)
+
+    assert world.events == []
+
+
+def test_what_is_told_unconfirmed_is_what_was_seen_and_not_what_was_doubted(world):
+    world.see("anna", "bela")
+    world.run("anna", "failure")
+    world.report("bela", world.lease("bela"), "failure", **{DOUBT: CUT_OFF})
+    assert world.events == []
+
+    world.wait(LEASE)
+
+    (event,) = world.all(Event)
+    assert world.events == [UNCONFIRMED]
+    assert (event.severity, event.agent_id) == (Severity.CRITICAL, "anna")
+    assert DOUBT not in event.facts
+    assert [task.severity for task in world.all(Task)] == [Severity.UNKNOWN]
 
 
 @pytest.fixture
@@ -193,8 +268,7 @@ def test_i33_what_a_suspect_agent_alone_saw_is_dropped_before_it_is_told(fleet):
     fleet.report("bela", theirs[:4], "success")
     fleet.report("anna", tasks[10:], "failure")
 
-    fleet.clock.now += LEASE
-    fleet.keep_house()
+    fleet.wait(LEASE)
 
     assert fleet.events == []
     assert {task.severity for task in fleet.all(Task)[4:]} == {Severity.UNKNOWN}

@@ -19,6 +19,7 @@ from argos.server.routes.pages.rows import DAY, day_strip
 from argos.server.routes.pages.timing import ChartRange, phase_chart
 from argos.server.routes.pages.visit import RowId, Visit
 from argos.server.routes.templating import render
+from argos.server.services.presence import read_watched_since
 
 router = APIRouter()
 
@@ -82,7 +83,12 @@ def _places(session: Session, task: Task, now: datetime) -> Sequence[TaskView]:
     """How the check stands at each of its locations, if it has several."""
     if task.watch_key is None or task.archived_at is not None:
         return ()
-    found = views.list_views(session, keys=[task.watch_key], now=now)
+    found = views.list_views(
+        session,
+        keys=[task.watch_key],
+        now=now,
+        watched_since=read_watched_since(session, now=now),
+    )
     return found.get(task.watch_key, ())
 
 
