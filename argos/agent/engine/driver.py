@@ -13,6 +13,8 @@ from argos.clock import Clock
 
 WhenDone = Callable[[Transfer, Finish], None]
 """Gets a transfer and how it ended, to be asked for details there and then."""
+_CLEAN_ENDS = frozenset({CurlCode.OK, CurlCode.WRITE_ERROR})
+"""All was read, or as much of the body as was wanted."""
 
 
 class Driver:
@@ -59,7 +61,7 @@ class Driver:
         """Break a transfer off, if it is running; `when_done` is not called."""
         if transfer.curl is not None:
             self._multi.remove_handle(transfer.curl)
-            self._set_free(transfer.curl)
+            self._set_free(transfer.curl, is_clean=False)
 
     def patience(self, now: float) -> float | None:
         """Seconds until `process_timers` wants to be called; None: not at all."""
@@ -108,6 +110,7 @@ class Driver:
     def _finish(self, curl: pycurl.Curl, code: int, text: str) -> None:
         self._multi.remove_handle(curl)
         transfer = self._running[curl]
+        is_clean = code in _CLEAN_ENDS and transfer.header.is_whole
         # Not free yet: the next attempt may begin before this one was looked at.
         transfer.curl = None
         try:
@@ -115,15 +118,20 @@ class Driver:
                 transfer, Finish(transfer, curl, code, text, clock=self._clock)
             )
         finally:
-            self._set_free(curl)
+            self._set_free(curl, is_clean=is_clean)
 
-    def _set_free(self, curl: pycurl.Curl) -> None:
+    def _set_free(self, curl: pycurl.Curl, *, is_clean: bool) -> None:
         transfer = self._running.pop(curl)
         if transfer.curl is curl:
             transfer.curl = None
         profile = transfer.target.profile
         assert profile is not None
-        self._profiles.give_back(profile, curl)
+        if is_clean:
+            self._profiles.give_back(profile, curl)
+        else:
+            # libcurl keeps half a header line over the end of a transfer, and would put
+            # it before the next answer, whosever that is.
+            curl.close()
 
     def _on_timer(self, milliseconds: int) -> None:
         self._timer_at = (

@@ -37,6 +37,11 @@ class HeaderBlock:
         """Whether a status line has come."""
         return self._block.tell() > 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last line ends a block, so that nothing has broken off."""
+        return self.lines.endswith((b"\n\r\n", b"\n\n"))
+
     def forget(self) -> None:
         """What came so far was a proxy's word, not the website's."""
         self._block.seek(0)
