@@ -97,11 +97,18 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """An open incident that is gathered under no other."""
+    """An incident that speaks for others, by its own traits or by those of one of them."""
 
     id: int
     traits: Traits
     began_at: datetime
+    cause: Cause | None = None
+    """Why the one whose traits these are is gathered under it; None: they are its own."""
+
+    @property
+    def is_itself(self) -> bool:
+        """Whether the traits are its own."""
+        return self.cause is None
 
 
 def traits_of(
@@ -143,22 +150,32 @@ def _port(url: str) -> int:
 def find_leader(
     new: Newcomer, leaders: Sequence[Leader]
 ) -> tuple[Leader, Cause] | None:
-    """The incident under which a new one is gathered, if any: the oldest that fits."""
+    """The incident under which a new one is gathered, if any: the oldest that fits.
+
+    Where the website's incident, or that of what it depends on, is gathered itself, the
+    new one is a part of the same matter, and has its cause.
+    """
     together = [leader for leader in leaders if leader.began_at >= new.earliest]
+    first = [leader for leader in together if leader.is_itself]
     own = new.traits
     rules = [
         (Cause.DEPENDENCY, [_ for _ in leaders if _.traits.website in new.depends_on]),
         (Cause.WEBSITE, _sharing(together, "website", own.website)),
-        (Cause.CERTIFICATE, _sharing(together, "certificate", own.certificate)),
-        (Cause.ADDRESS, _sharing(together, "address", own.address)),
+        (Cause.CERTIFICATE, _sharing(first, "certificate", own.certificate)),
+        (Cause.ADDRESS, _sharing(first, "address", own.address)),
     ]
-    weak = _sharing(together, "agent", own.agent)
+    weak = _sharing(first, "agent", own.agent)
     if len(weak) >= WEAK_COUNT:
         rules.append((Cause.AGENT, weak))
     for cause, found in rules:
         if found:
-            return min(found, key=lambda leader: (leader.began_at, leader.id)), cause
+            leader = min(found, key=_nearness)
+            return leader, leader.cause or cause
     return None
+
+
+def _nearness(leader: Leader) -> tuple[bool, datetime, int]:
+    return (not leader.is_itself, leader.began_at, leader.id)
 
 
 def _sharing(leaders: Iterable[Leader], trait: str, value: object) -> list[Leader]:

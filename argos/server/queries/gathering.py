@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from argos.core.cause import Cause, Leader, Traits
@@ -14,11 +14,11 @@ from argos.server.queries.bulk import id_in
 
 
 class OpenLeader(NamedTuple):
-    """An open incident that is gathered under no other."""
+    """An open incident, or the one that it is gathered under, known by its traits."""
 
     leader: Leader
     told_at: datetime
-    """When its first event was published."""
+    """When the first event of the one that speaks was published."""
 
 
 def leader_id() -> ColumnElement[int]:
@@ -29,34 +29,38 @@ def leader_id() -> ColumnElement[int]:
 def list_leaders(
     session: Session, *, since: datetime, websites: Collection[str]
 ) -> list[OpenLeader]:
-    """Open leaders that began after a moment, or are of some websites (domains)."""
+    """Open leaders that began after a moment, and all that is open of some domains."""
+    leader = leader_id()
     told_at = (
         select(func.min(Event.at))
-        .where(Event.incident_id == Incident.id)
+        .where(Event.incident_id == leader)
         .correlate(Incident)
         .scalar_subquery()
     )
     rows = session.execute(
         select(
-            Incident.id,
+            leader,
             Task.domain,
             Incident.certificate,
             Incident.address,
             Incident.agent,
             Incident.opened_at,
+            Incident.cause,
             func.coalesce(told_at, Incident.opened_at),
         )
         .join(Task, Task.id == Incident.task_id)
         .where(
             Incident.closed_at.is_(None),
-            Incident.parent_id.is_(None),
-            or_(Incident.opened_at >= since, Task.domain.in_(sorted(websites))),
+            or_(
+                and_(Incident.parent_id.is_(None), Incident.opened_at >= since),
+                Task.domain.in_(sorted(websites)),
+            ),
         )
         .order_by(Incident.opened_at, Incident.id)
     )
     return [
-        OpenLeader(Leader(id_, Traits(*traits), began_at), told)
-        for id_, *traits, began_at, told in rows
+        OpenLeader(Leader(id_, Traits(*traits), began_at, cause), told)
+        for id_, *traits, began_at, cause, told in rows
     ]
 
 

@@ -6,13 +6,14 @@ the incident that speaks for it. `told_from` is where that moment is decided.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from argos.core.cause import (
     Cause,
     Leader,
     Newcomer,
+    Traits,
     find_leader,
     hold_interval,
     traits_of,
@@ -39,6 +40,8 @@ class _Find:
 
     change: Change
     new: Newcomer
+    traits: Traits
+    """What it is known by: its own, or those of the matter that it is a part of."""
     parent: int | None = None
     """An incident's id; below 0: the new one at that place of the batch."""
     cause: Cause | None = None
@@ -60,7 +63,11 @@ class Gathering:
         """Open incidents; return their places by task."""
         if not changes:
             return {}
-        self._finds = [_Find(change, self._newcomer(change)) for change in changes]
+        newcomers = [self._newcomer(change) for change in changes]
+        self._finds = [
+            _Find(change, new, new.traits)
+            for change, new in zip(changes, newcomers, strict=True)
+        ]
         self._load()
         for place, find in enumerate(self._finds):
             self._decide(place, find)
@@ -86,7 +93,8 @@ class Gathering:
         )
 
     def _load(self) -> None:
-        websites = frozenset().union(*(find.new.depends_on for find in self._finds))
+        websites = {find.change.task.domain for find in self._finds}
+        websites = websites.union(*(find.new.depends_on for find in self._finds))
         found = queries.list_leaders(
             self.session,
             since=min(find.new.earliest for find in self._finds),
@@ -106,6 +114,12 @@ class Gathering:
             return
         leader, find.cause = found
         find.parent = leader.id
+        if not leader.is_itself:
+            # It is a part of that matter: it goes by the same name.
+            find.traits = replace(leader.traits, website=find.traits.website)
+        self._leaders.append(
+            Leader(leader.id, find.traits, find.new.began_at, find.cause)
+        )
         find.held_until = told_from(
             self._told_at.get(leader.id), period=find.new.period, now=self.now
         )
@@ -144,6 +158,7 @@ class Gathering:
                 leader.id
                 for leader in self._leaders
                 if leader.id > 0
+                and leader.is_itself
                 and leader.traits.website in dependents
                 and leader.began_at >= find.new.earliest
             ]
@@ -200,7 +215,7 @@ def _began_at(change: Change) -> datetime:
 
 
 def _row(find: _Find, parent_id: int | None) -> NewIncident:
-    change, traits = find.change, find.new.traits
+    change, traits = find.change, find.traits
     return NewIncident(
         task_id=change.task.id,
         opened_at=find.new.began_at,

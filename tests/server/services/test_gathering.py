@@ -41,6 +41,7 @@ class World:
         items = []
         for task in tasks:
             name = task.url.removeprefix("https://").partition(".")[0]
+            name = f"{name} {task.check}" if f"{name} {task.check}" in results else name
             if name in results:
                 facts = results[name]
                 items.append({
@@ -161,6 +162,44 @@ def test_what_still_holds_when_the_first_one_recovers_is_told_all_the_same(world
     assert all(due <= HOLD for due in world.due)
 
 
+BAD_GATEWAY = {"retrieved": 502, "address": "192.0.2.1"}
+NO_TEXT = {"reason": "text not found"}
+
+
+def test_all_checks_of_websites_at_one_address_are_one_matter(world):
+    world.add("a", "b", "c", checks=("status-is", "body-contains"))
+    bad = {f"{name} status-is": BAD_GATEWAY for name in "abc"}
+    world.run(bad | {"b body-contains": NO_TEXT})
+    world.clock.move(seconds=20)
+
+    world.run({"a body-contains": NO_TEXT, "c body-contains": NO_TEXT})
+
+    assert world.gathered == [
+        ALONE,
+        (0, Cause.ADDRESS),
+        (0, Cause.ADDRESS),
+        (0, Cause.ADDRESS),
+        (0, Cause.WEBSITE),
+        (0, Cause.ADDRESS),
+    ]
+    names = [incident.address for incident in world.rows(Incident)]
+    assert names == ["192.0.2.1 443 status 502"] * 4 + [
+        None,
+        "192.0.2.1 443 status 502",
+    ]
+
+
+def test_a_website_joins_its_own_that_is_open_though_the_first_one_is_over(world):
+    world.add("a", "b", checks=("status-is", "body-contains"))
+    world.run({"a status-is": BAD_GATEWAY, "b status-is": BAD_GATEWAY})
+    world.clock.move(seconds=20)
+    world.run({"a status-is": None})
+
+    world.run({"b body-contains": NO_TEXT})
+
+    assert world.gathered == [ALONE] + [(0, Cause.ADDRESS)] * 2
+
+
 def test_a_storm_of_one_address_is_two_messages_and_loses_no_recovery(world):
     names = [f"s{number}" for number in range(60)]
     world.add(*names)
@@ -216,6 +255,18 @@ def test_what_depends_on_a_website_that_is_down_is_gathered_under_it(dependent):
     dependent.run({"c": {"reason": "text not found"}})
 
     assert dependent.gathered == [ALONE, (0, Cause.DEPENDENCY)]
+
+
+def test_what_depends_on_a_part_of_a_matter_belongs_to_it_and_has_its_name(dependent):
+    dependent.add("a")
+    dependent.run({"a": AT_ONE_ADDRESS})
+    dependent.run({"p": AT_ONE_ADDRESS})
+
+    dependent.run({"c": NO_TEXT})
+
+    (first, second, third) = dependent.rows(Incident)
+    assert second.parent_id == third.parent_id == first.id
+    assert (third.cause, third.address) == (Cause.ADDRESS, second.address)
 
 
 def test_what_it_depends_on_is_looked_at_first_and_then_speaks_for_it(dependent):
