@@ -136,16 +136,6 @@ def hold(session: Session, *, event_ids: Collection[int], until: datetime) -> No
         )
 
 
-def hold_incidents(session: Session, *, ids: Collection[int], until: datetime) -> None:
-    """Keep back what is not told yet of some incidents."""
-    events = select(Event.id).where(id_in(session, Event.incident_id, ids))
-    session.execute(
-        update(Delivery)
-        .where(Delivery.event_id.in_(events), *_is_unsent())
-        .values(due_at=until)
-    )
-
-
 def release(session: Session, *, leader_ids: Collection[int], now: datetime) -> None:
     """Let all go out that is held back of what some incidents speak for."""
     if not leader_ids:

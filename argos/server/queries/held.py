@@ -1,14 +1,15 @@
 """Notices that are kept back while something is silent."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from argos.core.severity import Severity
-from argos.server.models import Delivery, DeliveryState, Event, Incident
+from argos.server.models import Delivery, DeliveryState, Event, Incident, Task
 from argos.server.queries.bulk import RowSource, id_in
 
 
@@ -29,6 +30,16 @@ class Hold(NamedTuple):
     id: int
     held_until: datetime
     held_by: str
+
+
+class Speaker(NamedTuple):
+    """The incident under which another one is gathered."""
+
+    id: int
+    severity: Severity
+    closed_at: datetime | None
+    frequency: float
+    """Of the other one's task, in minutes."""
 
 
 _COLUMNS = [
@@ -79,6 +90,67 @@ def list_held_over(
         .with_for_update(of=Delivery, skip_locked=True)
     )
     return [HeldDelivery._make(row) for row in rows]
+
+
+def list_speakers(
+    session: Session, *, incident_ids: Collection[int]
+) -> dict[int, Speaker]:
+    """By incident: the one that speaks for it, where there is such a one."""
+    leader = aliased(Incident)
+    rows = session.execute(
+        select(
+            Incident.id,
+            leader.id,
+            leader.severity,
+            leader.closed_at,
+            Task.frequency,
+        )
+        .join(leader, leader.id == Incident.parent_id)
+        .join(Task, Task.id == Incident.task_id)
+        .where(id_in(session, Incident.id, incident_ids))
+    )
+    return {row[0]: Speaker._make(row[1:]) for row in rows}
+
+
+def list_hearers(
+    session: Session, *, incident_ids: Collection[int]
+) -> dict[int, set[str]]:
+    """By incident: who was told of it, or is just being told."""
+    rows = session.execute(
+        select(Event.incident_id, Delivery.recipient)
+        .join(Delivery, Delivery.event_id == Event.id)
+        .where(
+            id_in(session, Event.incident_id, incident_ids),
+            Delivery.state.in_((DeliveryState.WAITING, DeliveryState.SENT)),
+        )
+        .distinct()
+    )
+    found: dict[int, set[str]] = defaultdict(set)
+    for incident_id, recipient in rows:
+        found[incident_id].add(recipient)
+    return found
+
+
+def silence_unsent(
+    session: Session, *, speaker_id: int, label: str, now: datetime
+) -> None:
+    """Keep back what is not told yet of those that are gathered under an incident."""
+    events = (
+        select(Event.id)
+        .join(Incident, Incident.id == Event.incident_id)
+        .where(Incident.parent_id == speaker_id)
+    )
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.event_id.in_(events),
+            Delivery.state == DeliveryState.WAITING,
+            Delivery.attempts == 0,
+            Delivery.batch_id.is_(None),
+        )
+        .values(state=DeliveryState.HELD, held_until=now, held_by=label)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def drop_held(session: Session, *, ids: Collection[int], now: datetime) -> None:

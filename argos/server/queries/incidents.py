@@ -101,6 +101,7 @@ class OpenIncident(NamedTuple):
 
     id: int
     severity: Severity
+    parent_id: int | None
 
 
 def list_open_incidents(
@@ -110,11 +111,13 @@ def list_open_incidents(
     if not task_ids:
         return {}
     rows = session.execute(
-        select(Incident.task_id, Incident.id, Incident.severity).where(
+        select(
+            Incident.task_id, Incident.id, Incident.severity, Incident.parent_id
+        ).where(
             id_in(session, Incident.task_id, task_ids), Incident.closed_at.is_(None)
         )
     )
-    return {row.task_id: OpenIncident(row.id, row.severity) for row in rows}
+    return {row[0]: OpenIncident._make(row[1:]) for row in rows}
 
 
 def list_told_recipients(

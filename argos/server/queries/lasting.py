@@ -22,6 +22,8 @@ class LastingIncident(NamedTuple):
     steps_told: int
     acknowledged_at: datetime | None
     acknowledged_until: datetime | None
+    leader_id: int | None
+    """The open incident that speaks for it, if one does."""
     told_at: datetime
     last_told_at: datetime
 
@@ -34,8 +36,7 @@ class LastingIncident(NamedTuple):
 def list_lasting(session: Session) -> list[LastingIncident]:
     """Open incidents, with when people first and last heard of each.
 
-    What is kept back was heard by nobody; what is gathered under another incident goes
-    on with that one.
+    What is kept back was heard by nobody.
     """
     parent = aliased(Incident)
     columns = [
@@ -46,6 +47,7 @@ def list_lasting(session: Session) -> list[LastingIncident]:
         Incident.steps_told,
         Incident.acknowledged_at,
         Incident.acknowledged_until,
+        parent.id,
     ]
     rows = session.execute(
         select(
@@ -60,7 +62,6 @@ def list_lasting(session: Session) -> list[LastingIncident]:
             parent, and_(parent.id == Incident.parent_id, parent.closed_at.is_(None))
         )
         .where(
-            parent.id.is_(None),
             Incident.closed_at.is_(None),
             Task.archived_at.is_(None),
             Delivery.state != DeliveryState.HELD,

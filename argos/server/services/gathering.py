@@ -21,9 +21,14 @@ from argos.core.cause import (
 from argos.core.schedule import LEASE_MARGIN
 from argos.schemas import Config
 from argos.server.database import Session
-from argos.server.queries import gathering as queries, incidents as incident_queries
+from argos.server.queries import (
+    gathering as queries,
+    held,
+    incidents as incident_queries,
+)
 from argos.server.queries.incidents import NewIncident
 from argos.server.services.change import Change
+from argos.server.services.held import BY_SPEAKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Place:
 
     incident_id: int
     held_until: datetime | None = None
+    is_silent: bool = False
+    """Who heard of the one that speaks for it need not hear of this one, too."""
 
 
 @dataclass(slots=True)
@@ -46,6 +53,7 @@ class _Find:
     """An incident's id; below 0: the new one at that place of the batch."""
     cause: Cause | None = None
     held_until: datetime | None = None
+    is_silent: bool = False
 
 
 @dataclass(slots=True)
@@ -74,7 +82,9 @@ class Gathering:
         ids = self._store()
         self._adopt(ids)
         return {
-            find.change.task.id: Place(ids[find.change.task.id], find.held_until)
+            find.change.task.id: Place(
+                ids[find.change.task.id], find.held_until, find.is_silent
+            )
             for find in self._finds
         }
 
@@ -120,8 +130,11 @@ class Gathering:
         self._leaders.append(
             Leader(leader.id, find.traits, find.new.began_at, find.cause)
         )
-        find.held_until = told_from(
-            self._told_at.get(leader.id), period=find.new.period, now=self.now
+        told_at = self._told_at.get(leader.id)
+        find.held_until = told_from(told_at, period=find.new.period, now=self.now)
+        is_late = told_at is not None and find.held_until is None
+        find.is_silent = find.cause is Cause.DEPENDENCY or (
+            is_late and find.cause is not Cause.AGENT
         )
 
     def _is_to_wait(self, new: Newcomer) -> bool:
@@ -166,8 +179,9 @@ class Gathering:
                 queries.adopt(
                     self.session, parent_id=own, ids=theirs, cause=Cause.DEPENDENCY
                 )
-                until = self.now + hold_interval(find.new.period)
-                queries.hold_incidents(self.session, ids=theirs, until=until)
+                held.silence_unsent(
+                    self.session, speaker_id=own, label=BY_SPEAKER, now=self.now
+                )
 
 
 def told_from(

@@ -2,14 +2,18 @@
 
 Events are stored as ever. Of what is kept back only the newest can still be news: a
 problem that ends before anybody heard of it is not told at all.
+
+What is gathered under an incident that people know of is kept back in the same way, for
+as long as that one is open.
 """
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from argos.core.cause import hold_interval
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.schemas import Config
@@ -26,6 +30,8 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN = timedelta(seconds=20)
 """So soon it is noticed that a silence was ended by hand, or left the config."""
 CHUNK_ROWS = 2_000
+BY_SPEAKER = "the incident that speaks for it"
+_BEGINNINGS = {EventKind.OPENED, EventKind.FLAPPING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,34 @@ def keep_back(
     return deliveries
 
 
+def leave_to_speakers(
+    planned: Sequence[Planned],
+    deliveries: Sequence[NewDelivery],
+    *,
+    silent: Collection[int],
+    unheard: Mapping[int, set[str]],
+    now: datetime,
+) -> list[NewDelivery]:
+    """Mark what incidents of others may speak for; `let_go` looks whether they do.
+
+    Those are the `silent` incidents, as long as nobody heard of them.
+    """
+    return [
+        delivery._replace(held_until=now, held_by=BY_SPEAKER)
+        if delivery.held_until is None
+        and one.incident_id in silent
+        and (
+            one.kind in _BEGINNINGS
+            or (
+                one.kind is not EventKind.CLOSED
+                and delivery.recipient in unheard.get(one.incident_id, ())
+            )
+        )
+        else delivery
+        for one, delivery in zip(planned, deliveries, strict=True)
+    ]
+
+
 def let_go(work: Work) -> None:
     """Tell what nothing keeps back any more."""
     with work.transaction() as session:
@@ -95,7 +129,7 @@ def let_go(work: Work) -> None:
             return
         now_quiet = peace.look(session, config=work.config, now=work.now)
         holds = _Holds(session, now_quiet, [one.task_id for one in found], work.now)
-        free, kept = _sort(found, holds)
+        free, kept = _sort(found, holds, _Speakers(session, found, work.now))
         queries.let_go(session, ids=free, now=work.now)
         queries.hold_on(session, holds=kept)
     if free:
@@ -104,12 +138,12 @@ def let_go(work: Work) -> None:
 
 
 def _sort(
-    found: Sequence[HeldDelivery], holds: "_Holds"
+    found: Sequence[HeldDelivery], holds: "_Holds", speakers: "_Speakers"
 ) -> tuple[list[int], list[Hold]]:
     free: list[int] = []
     kept: list[Hold] = []
     for one in found:
-        hold = holds.of(one.task_id, one.severity)
+        hold = holds.of(one.task_id, one.severity) or speakers.of(one)
         if hold is None:
             free.append(one.id)
         else:
@@ -136,3 +170,40 @@ class _Holds:
         if not rule:
             return None
         return min(rule.until, self._now + LOOK_AGAIN), rule.label
+
+
+class _Speakers:
+    """The incidents that speak for others, and who has heard of them."""
+
+    def __init__(
+        self, session: Session, found: Sequence[HeldDelivery], now: datetime
+    ) -> None:
+        self._now = now
+        ids = {one.incident_id for one in found}
+        self._speakers = queries.list_speakers(session, incident_ids=ids)
+        self._hearers = queries.list_hearers(
+            session,
+            incident_ids=set(self._speakers)
+            | {speaker.id for speaker in self._speakers.values()},
+        )
+
+    def of(self, one: HeldDelivery) -> tuple[datetime, str] | None:
+        """What spares somebody a notice; None: nothing does.
+
+        Who heard of the one that speaks, and that it is no less bad, need not hear of
+        the other one: as long as it is open, and until the other one was looked at again.
+        """
+        speaker = self._speakers.get(one.incident_id)
+        if speaker is None or self._has_heard(one.recipient, one.incident_id):
+            return None
+        is_worse = one.severity.urgency > speaker.severity.urgency
+        if is_worse or not self._has_heard(one.recipient, speaker.id):
+            return None
+        if speaker.closed_at is None:
+            return self._now + LOOK_AGAIN, BY_SPEAKER
+        period = timedelta(minutes=speaker.frequency)
+        until = speaker.closed_at + hold_interval(period)
+        return (until, BY_SPEAKER) if until > self._now else None
+
+    def _has_heard(self, recipient: str, incident_id: int) -> bool:
+        return recipient in self._hearers.get(incident_id, ())

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,12 +51,25 @@ def tell_lasting(work: Work) -> None:
         told = incidents.list_told_recipients(
             session, incident_ids=[one.id for one in found]
         )
-        news = [
-            one
-            for incident in found
-            if (one := _news(incident, told.get(incident.id, ()), work, intervals))
+        speakers = {one.id: one for one in found if one.leader_id is None}
+        first = [
+            news
+            for one in speakers.values()
+            if (news := _news(one, told.get(one.id, ()), work, intervals))
         ]
-        count = _tell(session, news, work)
+        loud = _tell(session, first, work)
+    silent = {news.incident.id for news in first} - loud
+    speaking = {id_: told.get(id_, ()) for id_ in set(speakers) - silent}
+    others = [
+        news
+        for one in found
+        if one.leader_id is not None
+        and (news := _news_of_part(one, told, speaking, work, intervals))
+    ]
+    if others:
+        with work.transaction() as session:
+            loud |= _tell(session, others, work)
+    count = len(loud)
     if count:
         log.info("Told again of %s incidents that last.", count)
 
@@ -79,24 +92,57 @@ def _news(
     work: Work,
     intervals: dict[str | None, timedelta],
 ) -> _News | None:
-    progress = Progress(
+    steps = due_steps(
+        work.config.general.escalation, _progress(incident, work), now=work.now
+    )
+    if steps:
+        names = [name for step in steps for name in step.recipients]
+        recipients = targets_of(names, work.config)
+        return _News(incident, Reason.ESCALATED, steps, recipients)
+    return _reminder(incident, told, work, intervals)
+
+
+def _news_of_part(
+    part: LastingIncident,
+    told: Mapping[int, Sequence[str]],
+    speaking: Mapping[int, Sequence[str]],
+    work: Work,
+    intervals: dict[str | None, timedelta],
+) -> _News | None:
+    """What is to be said of what is gathered under another incident, if anything.
+
+    Whoever heard of the one that speaks for it is reminded of that one.
+    """
+    hearers = told.get(part.id, ())
+    if part.leader_id is None or part.leader_id not in speaking:
+        return _news(part, hearers, work, intervals)
+    rest = [name for name in hearers if name not in speaking[part.leader_id]]
+    return _reminder(part, rest, work, intervals) if rest else None
+
+
+def _reminder(
+    incident: LastingIncident,
+    told: Sequence[str],
+    work: Work,
+    intervals: dict[str | None, timedelta],
+) -> _News | None:
+    interval = intervals.get(incident.domain, intervals.get(None))
+    if is_reminder_due(interval, _progress(incident, work), now=work.now):
+        return _News(incident, Reason.REMINDED, (), told)
+    return None
+
+
+def _progress(incident: LastingIncident, work: Work) -> Progress:
+    return Progress(
         told_at=incident.told_at,
         last_told_at=incident.last_told_at,
         steps_done=incident.steps_told,
         is_acknowledged=incident.is_acknowledged(work.now),
     )
-    steps = due_steps(work.config.general.escalation, progress, now=work.now)
-    if steps:
-        names = [name for step in steps for name in step.recipients]
-        recipients = targets_of(names, work.config)
-        return _News(incident, Reason.ESCALATED, steps, recipients)
-    interval = intervals.get(incident.domain, intervals.get(None))
-    if is_reminder_due(interval, progress, now=work.now):
-        return _News(incident, Reason.REMINDED, (), told)
-    return None
 
 
-def _tell(session: Session, news: Sequence[_News], work: Work) -> int:
+def _tell(session: Session, news: Sequence[_News], work: Work) -> set[int]:
+    """Tell what nothing keeps back; return of which incidents that was."""
     tasks = results.lock_tasks(
         session, ids=sorted({one.incident.task_id for one in news})
     )
@@ -123,7 +169,7 @@ def _tell(session: Session, news: Sequence[_News], work: Work) -> int:
         if any(each.delivery.message_id in loud for each in planned[one.incident.id])
     ]
     _write(session, news, planned, tasks, work)
-    return len(news)
+    return {one.incident.id for one in news}
 
 
 def _plan(news: _News, task: TaskRow, work: Work) -> list[Planned]:

@@ -76,8 +76,13 @@ def publish(
             for recipient in targets_of(names, config)
         ]
     news = [one for one in planned if held.is_news(one, unheard, told)]
+    free = held.keep_back(session, news, config=config, now=now)
+    silent = {place.incident_id for place in places.values() if place.is_silent}
     delivery_queries.add_deliveries(
-        session, deliveries=held.keep_back(session, news, config=config, now=now)
+        session,
+        deliveries=held.leave_to_speakers(
+            news, free, silent=silent, unheard=unheard, now=now
+        ),
     )
     _hold(session, changes, places, event_ids, now=now)
 
@@ -106,7 +111,10 @@ def _open_incidents(
     places = gathering.open([
         change for change in changes if change.task.id not in present
     ])
-    places |= {task_id: Place(incident.id) for task_id, incident in present.items()}
+    places |= {
+        task_id: Place(incident.id, is_silent=incident.parent_id is not None)
+        for task_id, incident in present.items()
+    }
     queries.move_incidents(
         session,
         moves=[

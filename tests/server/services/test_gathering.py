@@ -8,10 +8,20 @@ from sqlalchemy import select, update
 
 from argos.core.cause import Cause, hold_interval
 from argos.core.schedule import LEASE_MARGIN
+from argos.core.severity import Severity
 from argos.schemas import Config
-from argos.server.models import Delivery, Event, Incident, Schedule, Task
+from argos.server.models import (
+    Delivery,
+    DeliveryState,
+    Event,
+    Incident,
+    Schedule,
+    Task,
+)
 from argos.server.queries.leases import lease_groups
+from argos.server.services import held
 from argos.server.services.ingest import ingest
+from argos.server.services.upkeep import Duty, Means, Upkeep
 from tests.server.factories import add_group
 
 PERIOD = timedelta(minutes=5)
@@ -60,6 +70,23 @@ class World:
     def rows(self, model: Any) -> list[Any]:
         with self.database.reading() as session:
             return list(session.scalars(select(model).order_by(model.id)))
+
+    def let_go(self) -> None:
+        """Do the housework of what is kept back."""
+        means = Means(
+            database=self.database,
+            clock=self.clock,
+            get_config=lambda: self.config,
+            holder="server",
+        )
+        upkeep = Upkeep(means, [Duty("held", timedelta(), held.let_go)])
+        upkeep.enter()
+        upkeep.do_due()
+
+    @property
+    def states(self) -> list[DeliveryState]:
+        """How far each notice came."""
+        return [each.state for each in self.rows(Delivery)]
 
     @property
     def due(self) -> list[timedelta]:
@@ -118,15 +145,94 @@ def test_a_website_that_was_fine_after_the_first_one_failed_has_its_own_cause(wo
     assert world.due[-1] == NOW
 
 
-def test_who_comes_after_the_hold_is_told_at_once(world):
+@pytest.fixture
+def late(world: World) -> World:
+    """A website that has failed for a while, and another one that fails like it."""
     world.add("a", "b")
     world.run({"a": AT_ONE_ADDRESS})
     world.clock.now += HOLD
-
     world.run({"b": AT_ONE_ADDRESS})
+    return world
 
-    assert world.gathered[1] == (0, Cause.ADDRESS)
-    assert world.due[-1] == NOW
+
+HELD, WAITING, SENT = DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.SENT
+
+
+def test_who_comes_after_the_hold_is_silent_while_the_first_one_is_open(late):
+    assert late.gathered[1] == (0, Cause.ADDRESS)
+    assert late.states == [WAITING, HELD]
+
+    late.clock.move(hours=5)
+    late.let_go()
+
+    assert late.states == [WAITING, HELD]
+
+
+def test_what_still_holds_a_period_after_the_first_one_ended_is_told_then(late):
+    late.let_go()
+    late.run({"a": None})
+    late.clock.now += HOLD - timedelta(seconds=1)
+    late.let_go()
+    assert late.states[:2] == [WAITING, HELD]
+
+    late.clock.move(seconds=1)
+    late.let_go()
+    late.let_go()
+
+    assert late.states == [WAITING] * 3
+    late.run({"b": None})
+    assert [event.kind for event in late.rows(Event)] == [
+        "opened",
+        "opened",
+        "closed",
+        "closed",
+    ]
+    assert late.states == [WAITING] * 4
+
+
+def test_what_ends_with_the_first_one_is_told_to_nobody(late):
+    late.let_go()
+    late.run({"a": None})
+    late.clock.move(seconds=30)
+    late.run({"b": None})
+    late.clock.now += HOLD
+    late.let_go()
+
+    told = {each.event_id for each in late.rows(Delivery) if each.state is WAITING}
+    events = [event.kind for event in late.rows(Event) if event.id in told]
+    assert events == ["opened", "closed"]
+
+
+@pytest.mark.parametrize(
+    "told_otherwise",
+    [
+        pytest.param({"recipient": "gotify"}, id="others heard of the first one"),
+        pytest.param({"state": HELD}, id="nobody heard of it: it is silent"),
+        pytest.param({"state": DeliveryState.DEAD}, id="nobody could be told"),
+    ],
+)
+def test_who_never_heard_of_the_first_one_is_told(late, told_otherwise):
+    with late.database.transaction() as session:
+        session.execute(
+            update(Delivery).where(Delivery.state == WAITING).values(told_otherwise)
+        )
+
+    late.let_go()
+
+    assert late.states[1] is WAITING
+
+
+def test_what_is_more_urgent_than_the_first_one_is_told(late):
+    with late.database.transaction() as session:
+        session.execute(
+            update(Incident)
+            .where(Incident.parent_id.is_(None))
+            .values(severity=Severity.WARNING)
+        )
+
+    late.let_go()
+
+    assert late.states == [WAITING, WAITING]
 
 
 def test_recoveries_are_held_until_the_last_one_lets_all_go(world):
@@ -255,6 +361,17 @@ def test_what_depends_on_a_website_that_is_down_is_gathered_under_it(dependent):
     dependent.run({"c": {"reason": "text not found"}})
 
     assert dependent.gathered == [ALONE, (0, Cause.DEPENDENCY)]
+    assert dependent.states == [WAITING, HELD]
+
+
+def test_what_fails_together_with_what_it_depends_on_is_silent_from_the_start(
+    dependent,
+):
+    dependent.run({"p": REFUSED, "c": REFUSED})
+    dependent.let_go()
+
+    assert dependent.gathered == [ALONE, (0, Cause.DEPENDENCY)]
+    assert dependent.states == [WAITING, HELD]
 
 
 def test_what_depends_on_a_part_of_a_matter_belongs_to_it_and_has_its_name(dependent):
@@ -283,7 +400,8 @@ def test_what_it_depends_on_is_looked_at_first_and_then_speaks_for_it(dependent)
     dependent.run({"p": REFUSED})
 
     assert dependent.gathered == [(1, Cause.DEPENDENCY), ALONE]
-    assert dependent.due == [HOLD, NOW]
+    dependent.let_go()
+    assert dependent.states == [HELD, WAITING]
 
 
 def test_what_it_depends_on_is_fine_and_so_it_is_told_after_a_short_wait(dependent):

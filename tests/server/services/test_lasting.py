@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import select, update
 
 from argos.core.escalation import EscalationStep
+from argos.core.incident import EventKind
 from argos.core.matching import Matcher
 from argos.core.severity import Severity
 from argos.schemas.quiet import Route
 from argos.server.models import Delivery, Event, Incident, Task
+from tests.server.factories import add_group
 from tests.server.services.desk import MINUTE, Desk
 
 HOUR = timedelta(hours=1)
@@ -102,6 +104,61 @@ def test_a_silence_says_nothing_of_what_lasts(desk):
 
     desk.wait(2 * HOUR)
     assert desk.told == ["opened", "lasting"]
+
+
+@pytest.fixture
+def family(desk: Desk) -> Desk:
+    """Two checks of a website that fail together: one incident speaks for both."""
+    with desk.database.transaction() as session:
+        add_group(session, "b", due_at=desk.clock.now, tasks=_SAME_WEBSITE)
+        session.execute(update(Task).values(confirm=False))
+    desk.set(remind_every=HOUR)
+    return desk
+
+
+_SAME_WEBSITE = {"check": "body-contains", "domain": "https://a.example.org/"}
+
+
+def _lasting(desk: Desk) -> list[tuple[str, str]]:
+    with desk.database.reading() as session:
+        rows = session.execute(
+            select(Task.check, Delivery.recipient)
+            .select_from(Delivery)
+            .join(Event, Delivery.event_id == Event.id)
+            .join(Task, Task.id == Event.task_id)
+            .where(Event.kind == EventKind.LASTING)
+            .order_by(Delivery.id)
+        )
+        return [tuple(row) for row in rows]
+
+
+def test_what_is_gathered_is_called_to_mind_by_the_one_that_speaks_for_it(family):
+    family.run("c")
+    family.wait(HOUR)
+
+    assert _lasting(family) == [("status-is", "local")]
+
+
+def test_what_is_gathered_under_a_silent_incident_is_called_to_mind_itself(family):
+    family.run("c")
+    family.silence(5 * HOUR, check=["status-is"])
+    family.wait(HOUR)
+    family.wait(MINUTE)
+
+    assert _lasting(family) == [("body-contains", "local")]
+
+
+def test_who_never_heard_of_the_one_that_speaks_is_reminded_of_what_they_heard(family):
+    with family.database.transaction() as session:
+        session.execute(
+            update(Task)
+            .where(Task.check == "body-contains")
+            .values(overwrite_alerts_recipients='["gotify"]')
+        )
+    family.run("c")
+    family.wait(HOUR)
+
+    assert _lasting(family) == [("status-is", "local"), ("body-contains", "gotify")]
 
 
 @pytest.mark.parametrize(
