@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from argos.agent.loop import LEASE_AHEAD_S
 from argos.channels import NoticeKind, recipient_name
+from argos.core.cause import hold_interval
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.server.columns import to_epoch_us
@@ -14,6 +15,8 @@ from tests.simulator.history import History, Lease, Move, StoredEvent
 from tests.simulator.virtual_time import START
 
 LAG_S = 5.0
+HOUSEWORK = timedelta(hours=3)
+"""So often it is done at least, in calm times."""
 OK_STATUSES = {"200": {200}, "[200,404]": {200, 404}}
 
 
@@ -134,13 +137,53 @@ def i20_events_alternate(history: History) -> Iterable[str]:
 
 
 def i21_each_event_has_its_deliveries(history: History) -> Iterable[str]:
-    found = defaultdict(list)
+    """Unless an incident speaks for it: then there is no word of it, to its end."""
+    stories = _stories(history)
+    for incident_id, events in _events_by_incident(history).items():
+        for recipient in history.recipients:
+            told = [event.id in stories[recipient] for event in events]
+            if all(told):
+                continue
+            # What was silent at first may be told later, but then up to its end.
+            is_spared = events[0].parent_id is not None and told == sorted(told)
+            is_over = events[-1].kind is EventKind.CLOSED
+            if not is_spared or (is_over and told.count(True) == 1):
+                yield f"{recipient} was not told all of {events}: {told}"
+            elif not told[-1] and not _is_spoken_for(events, recipient, history):
+                yield f"nobody speaks to {recipient} for incident {incident_id}"
+
+
+def _is_spoken_for(events: list[StoredEvent], recipient: str, history: History) -> bool:
+    """Whether somebody heard of the one that speaks, and until now it did."""
+    speaker = _events_by_incident(history).get(events[0].parent_id or 0, [])
+    if not speaker or speaker[0].id not in _stories(history)[recipient]:
+        return False
+    end_at = START + timedelta(seconds=history.end_s)
+    is_over = events[-1].kind is EventKind.CLOSED
+    until = events[-1].at if is_over else end_at
+    if speaker[-1].kind is not EventKind.CLOSED or (
+        until < START + timedelta(seconds=history.calm_s)
+    ):
+        return True
+    # It is looked at once more, and whoever keeps house has to come by.
+    wait = hold_interval(timedelta(seconds=history.period_s))
+    return until <= speaker[-1].at + wait + HOUSEWORK
+
+
+def _stories(history: History) -> dict[str, set[int]]:
+    """By recipient: the events of which there is a notice that is not kept back."""
+    found: dict[str, set[int]] = defaultdict(set)
     for delivery in history.deliveries:
-        if delivery.event_id is not None:
-            found[delivery.event_id].append(recipient_name(delivery.recipient))
+        if delivery.event_id is not None and delivery.state != "held":
+            found[recipient_name(delivery.recipient)].add(delivery.event_id)
+    return found
+
+
+def _events_by_incident(history: History) -> dict[int, list[StoredEvent]]:
+    incidents = defaultdict(list)
     for event in history.events:
-        if sorted(found[event.id]) != sorted(history.recipients):
-            yield f"{event} goes to {found[event.id]}"
+        incidents[event.incident_id].append(event)
+    return incidents
 
 
 def i22_each_recipient_hears_the_story(history: History) -> Iterable[str]:
@@ -180,7 +223,8 @@ def i24_no_delivery_is_left(history: History) -> Iterable[str]:
     end_at = START + timedelta(seconds=history.end_s)
     for delivery in history.deliveries:
         is_old = delivery.created_at < end_at - timedelta(minutes=30)
-        if delivery.state != "sent" and is_old:
+        # What is kept back is looked at above.
+        if delivery.state not in {"sent", "held"} and is_old:
             yield f"{delivery}"
 
 

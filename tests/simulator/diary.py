@@ -178,8 +178,9 @@ class Diary:
 
     def events(self) -> list[StoredEvent]:
         rows = self._connection.execute(
-            "SELECT id, task_id, seq, kind, at, severity FROM events"
-            " ORDER BY task_id, seq"
+            "SELECT e.id, e.task_id, e.seq, e.kind, e.at, e.severity, e.incident_id,"
+            " i.parent_id FROM events e JOIN incidents i ON i.id = e.incident_id"
+            " ORDER BY e.task_id, e.seq"
         )
         return [
             StoredEvent(
@@ -189,8 +190,10 @@ class Diary:
                 EventKind(kind),
                 from_epoch_us(moment),
                 Severity(severity),
+                incident_id,
+                parent_id,
             )
-            for id_, task_id, seq, kind, moment, severity in rows
+            for id_, task_id, seq, kind, moment, severity, incident_id, parent_id in rows
         ]
 
     def deliveries(self) -> list[StoredDelivery]:

@@ -80,6 +80,9 @@ class StoredEvent(NamedTuple):
     kind: EventKind
     at: datetime
     severity: Severity
+    incident_id: int
+    parent_id: int | None
+    """The incident that speaks for its own."""
 
 
 class StoredDelivery(NamedTuple):
