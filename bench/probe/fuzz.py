@@ -3,13 +3,15 @@
 Recorded answers, mutated by seed, come from a server on loopback to one probe worker,
 many at once. Told are the outcomes, the longest probe and the worker's memory; and, with
 the seeds that show it, each crash, each probe that ended later than its deadline and a
-second, each body beyond its cap, and each failure that the engine blames on itself. Exit
-status 1 if there was any.
+second, each body beyond its cap, each failure that the engine blames on itself, and each
+healthy answer in between that was spoilt. Exit status 1 if there was any.
 """
 
 import argparse
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 import psutil
 import uvloop
@@ -17,6 +19,7 @@ import uvloop
 from argos.agent.engine.curl_engine import CurlEngine
 from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.link import worker_environment
+from tests.agent.engine.certificates import CertificateShop
 from tests.agent.engine.fuzz import Findings, fuzz, fuzzing
 from tests.agent.engine.servers import server_thread
 
@@ -33,14 +36,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--at-once", type=int, default=100)
+    parser.add_argument("--scheme", choices=["http", "https"], default="http")
     options = parser.parse_args()
-    with server_thread() as thread:
-        port = thread.serve(fuzzing())
-        sys.exit(uvloop.run(_run(port, options)))
+    with tempfile.TemporaryDirectory() as folder, server_thread() as thread:
+        shop = CertificateShop(Path(folder))
+        tls = shop.context("good") if options.scheme == "https" else None
+        root = f"{options.scheme}://127.0.0.1:{thread.serve(fuzzing(), tls=tls)}/"
+        sys.exit(uvloop.run(_run(root, shop.ca_file, options)))
 
 
-async def _run(port: int, options: argparse.Namespace) -> int:
-    settings = EngineSettings(slots=options.at_once)
+async def _run(root: str, ca_file: str, options: argparse.Namespace) -> int:
+    settings = EngineSettings(slots=options.at_once, ca_file=ca_file)
     engine = CurlEngine(settings, environment=worker_environment(os.environ))
     await engine.start()
     total = Findings()
@@ -48,7 +54,7 @@ async def _run(port: int, options: argparse.Namespace) -> int:
     most_mib = base_mib
     for start in range(options.first, options.first + options.count, CHUNK):
         end = min(start + CHUNK, options.first + options.count)
-        found = await fuzz(engine, port, range(start, end), at_once=options.at_once)
+        found = await fuzz(engine, root, range(start, end), at_once=options.at_once)
         total.outcomes += found.outcomes
         total.longest_s = max(total.longest_s, found.longest_s)
         for fault, seeds in found.faults.items():

@@ -16,6 +16,7 @@ from tests.agent.engine.servers import Behaviour, reset, wait_for_end
 
 CAP = 65_536
 DEADLINE = timedelta(seconds=2)
+HEALTHY_EVERY = 4
 LATE = timedelta(seconds=1)
 """How much later than its deadline a probe may end."""
 
@@ -43,6 +44,7 @@ CORPUS = (
     b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n"
     b"Content-Length: 0\r\n\r\n",
 )  # fmt: skip
+HEALTHY = CORPUS[0]
 _PIECES = (
     b"\r\n", b"\n", b"\r", b"\0", b":", b" ", b"\t", b"\x1b[2J", b"\xff\xfe", b"0\r\n\r\n",
     b"ffffffffffffffff\r\n", b"-1", b"99999999999999999999", b"HTTP/1.1 200 OK\r\n",
@@ -114,12 +116,17 @@ _MUTATIONS = (
 
 
 def fuzzing() -> Behaviour:
-    """Answers `/SEED` with the answer of that seed, and ends in a way of that seed."""
+    """Answers `/SEED` with the answer of that seed, and ends in a way of that seed.
+
+    All else is answered with `HEALTHY`.
+    """
 
     async def behave(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
         found = re.match(rb"GET /(\d+) ", head)
-        assert found is not None
+        if found is None:
+            writer.write(HEALTHY)
+            return
         seed = int(found[1])
         rng = random.Random(-seed - 1)
         answer = mutated(seed)
@@ -156,6 +163,17 @@ class Findings:
         for fault in _faults(outcome, elapsed_s):
             self.faults.setdefault(fault, []).append(seed)
 
+    def note_healthy(self, seed: int, outcome: Outcome) -> None:
+        """Take down what became of the healthy answer after that of a seed."""
+        if not isinstance(outcome, ProbeResponse) or outcome.body != _TEXT:
+            what = (
+                outcome.status_code
+                if isinstance(outcome, ProbeResponse)
+                else outcome.message
+            )
+            fault = f"a healthy answer was spoilt: {what}"
+            self.faults.setdefault(fault, []).append(seed)
+
 
 def _faults(outcome: Outcome, elapsed_s: float) -> list[str]:
     faults = []
@@ -175,20 +193,25 @@ def _faults(outcome: Outcome, elapsed_s: float) -> list[str]:
 
 
 async def fuzz(
-    engine: CurlEngine, port: int, seeds: range, *, at_once: int
+    engine: CurlEngine, root: str, seeds: range, *, at_once: int
 ) -> Findings:
-    """Probe the answers of all seeds, some at once."""
+    """Probe the answers of all seeds, some at once, with healthy ones in between.
+
+    `root` is the URL of a website that behaves as `fuzzing` does.
+    """
     findings = Findings()
     left = iter(seeds)
 
+    async def look(path: object) -> tuple[Outcome, float]:
+        probe = Probe(f"{root}{path}", timeout=DEADLINE, max_body_bytes=CAP)
+        began_at = time.monotonic()
+        return await engine.probe(probe), time.monotonic() - began_at
+
     async def work() -> None:
         for seed in left:
-            probe = Probe(
-                f"http://127.0.0.1:{port}/{seed}", timeout=DEADLINE, max_body_bytes=CAP
-            )
-            began_at = time.monotonic()
-            outcome = await engine.probe(probe)
-            findings.note(seed, outcome, time.monotonic() - began_at)
+            findings.note(seed, *await look(seed))
+            if seed % HEALTHY_EVERY == 0:
+                findings.note_healthy(seed, (await look("healthy"))[0])
 
     await asyncio.gather(*(work() for _ in range(at_once)))
     return findings
