@@ -13,6 +13,7 @@ from argos.agent.engine.interface import EngineSettings, ProbeEngine
 from tests.agent.engine.certificates import CertificateShop
 from tests.agent.engine.name_server import NameServer
 from tests.agent.engine.servers import OK, ServerThread, answering, server_thread
+from tests.agent.engine.waiting import Gate
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +115,9 @@ def engine(request: pytest.FixtureRequest) -> ProbeEngine:
     """Each engine in turn."""
     engine: ProbeEngine = request.getfixturevalue(f"{request.param}_engine")
     return engine
+
+
+@pytest.fixture
+def gate(servers: ServerThread) -> Gate:
+    """A website that answers when its gate is opened."""
+    return Gate(servers)
