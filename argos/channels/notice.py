@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from argos.core.cause import Common
 from argos.core.severity import Severity, Status
 from argos.language import SOURCE_LANGUAGE, Texts, texts_in
 
@@ -51,6 +52,15 @@ class NoticeKind(StrEnum):
     """Somebody wants to see whether notices arrive."""
 
 
+PROBLEM_OF = {
+    NoticeKind.AGENT_BACK: NoticeKind.NO_AGENT,
+    NoticeKind.AGENT_RETURNED: NoticeKind.AGENT_GONE,
+    NoticeKind.AGENT_TRUSTED: NoticeKind.AGENT_SUSPECT,
+    NoticeKind.IN_TIME: NoticeKind.OVERDUE,
+    NoticeKind.CLOCK_RIGHT: NoticeKind.CLOCK_WRONG,
+}
+"""By recovery of what is about no task: the problem that it ends."""
+
 ICONS = {
     Severity.OK: "✅",
     Severity.WARNING: "⚠️",
@@ -85,6 +95,10 @@ class Item:
     """Where it was seen from."""
     reason: str | None
     link: str | None = None
+    parent_id: int | None = None
+    """The incident that speaks for its own, where one does."""
+    common: Common | None = None
+    """What it has in common with that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,10 @@ class Notice:
     task_id: int | None = None
     status: Status | None = None
     items: tuple[Item, ...] = ()
+    others: tuple["Notice", ...] = ()
+    """Of a digest: the notices in it that are about no task."""
+    agent: str | None = None
+    """The agent that it is about, if it is about one."""
     references: tuple[str, ...] = ()
     """The ids of earlier messages on the same incidents, oldest first."""
     language: str = SOURCE_LANGUAGE

@@ -9,8 +9,9 @@ from typing import Any, Self
 from argos import VERSION
 from argos.channels.base import Channel
 from argos.channels.http import HttpSender, encode_json
-from argos.channels.notice import Item, Notice
+from argos.channels.notice import PROBLEM_OF, Item, Notice, NoticeKind
 from argos.clock import Clock, system_clock
+from argos.core.cause import Cause
 from argos.core.severity import Severity
 from argos.errors import UnknownTarget
 
@@ -76,7 +77,20 @@ def document(notice: Notice) -> dict[str, Any]:
         "text": notice.text,
         "url": notice.url,
         "acknowledge_url": notice.acknowledge_url,
+        "agent": notice.agent,
         "events": [_event(item) for item in notice.items],
+        "notices": [_part(other) for other in notice.others],
+    }
+
+
+def _part(notice: Notice) -> dict[str, Any]:
+    return {
+        "kind": notice.kind.value,
+        "severity": notice.severity.value,
+        "at": _moment(notice.at),
+        "title": notice.title,
+        "url": notice.url,
+        "agent": notice.agent,
     }
 
 
@@ -99,12 +113,18 @@ def _event(item: Item) -> dict[str, Any]:
         "agent": item.agent,
         "reason": item.reason,
         "link": item.link,
+        "parent": item.parent_id,
+        "cause": item.common and item.common.cause.value,
+        "cause_name": item.common and item.common.name,
+        "cause_failure": item.common and item.common.failure,
     }
 
 
 def alertmanager_document(notice: Notice) -> dict[str, Any]:
     """The same as Prometheus' Alertmanager would post it, for what understands that."""
-    alerts = [_alert(item) for item in notice.items] or [_alert_of(notice)]
+    alerts = [_alert(item) for item in notice.items]
+    alerts += [_alert_of(other) for other in notice.others]
+    alerts = alerts or [_alert_of(notice)]
     is_firing = any(alert["status"] == "firing" for alert in alerts)
     return {
         "version": ALERTMANAGER_VERSION,
@@ -146,12 +166,17 @@ def _alert(item: Item) -> dict[str, Any]:
 
 
 def _alert_of(notice: Notice) -> dict[str, Any]:
-    """A notice of no task, as an alert."""
-    is_over = notice.severity is Severity.OK
-    labels = {"alertname": "argos", "instance": "argos"}
+    """A notice of no task, as an alert; a problem and its end have the same labels."""
+    is_over = notice.kind in PROBLEM_OF
+    problem = PROBLEM_OF.get(notice.kind, notice.kind)
+    severity = notice.severity
+    if is_over:
+        is_worst = problem is NoticeKind.NO_AGENT
+        severity = Severity.CRITICAL if is_worst else Severity.WARNING
+    labels = {"alertname": problem.value, "instance": notice.agent or "argos"}
     return {
         "status": "resolved" if is_over else "firing",
-        "labels": labels | {"severity": notice.severity.value},
+        "labels": labels | {"severity": severity.value},
         "annotations": {"summary": notice.title, "description": notice.text},
         "startsAt": _moment(notice.at),
         "endsAt": _moment(notice.at) if is_over else _NEVER,
@@ -201,6 +226,24 @@ def schema() -> Mapping[str, Any]:
         "agent": {"type": ["string", "null"], "description": "Where it was seen from."},
         "reason": {"type": ["string", "null"]},
         "link": {"type": ["string", "null"], "format": "uri"},
+        "parent": {
+            "type": ["integer", "null"],
+            "description": "The incident that speaks for this one.",
+        },
+        "cause": {
+            "enum": [*(cause.value for cause in Cause), None],
+            "description": "What both have in common.",
+        },
+        "cause_name": {"type": ["string", "null"]},
+        "cause_failure": {"type": ["string", "null"]},
+    }
+    part = {
+        "kind": text,
+        "severity": severity,
+        "at": moment,
+        "title": text,
+        "url": {"type": ["string", "null"], "format": "uri"},
+        "agent": {"type": ["string", "null"]},
     }
     notice = {
         "version": {"const": SCHEMA_VERSION},
@@ -212,7 +255,16 @@ def schema() -> Mapping[str, Any]:
         "text": text,
         "url": {"type": ["string", "null"], "format": "uri"},
         "acknowledge_url": {"type": ["string", "null"], "format": "uri"},
+        "agent": {
+            "type": ["string", "null"],
+            "description": "The agent that it is about, of notices about one.",
+        },
         "events": {"type": "array", "items": _object(event)},
+        "notices": {
+            "type": "array",
+            "items": _object(part),
+            "description": "What a digest tells that is about no website.",
+        },
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

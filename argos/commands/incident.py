@@ -3,10 +3,14 @@
 import getpass
 import sys
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from argos.commands.options import config_option, configured_database
+
+if TYPE_CHECKING:
+    from argos.server.queries.incident_list import IncidentRow
 
 _by_option = click.option(
     "--by", default="", help="Who says so. Default: the name of this machine's user."
@@ -28,25 +32,68 @@ def incident() -> None:
     show_default=True,
     help="How many at most, the newest first.",
 )
-def list_(config_path: str | None, shows_all: bool, limit: int) -> None:
+@click.option(
+    "--gathered",
+    "is_gathered",
+    is_flag=True,
+    help="Those with one cause under the one that speaks for them.",
+)
+def list_(
+    config_path: str | None, shows_all: bool, limit: int, is_gathered: bool
+) -> None:
     """List incidents, newest first."""
-    from argos.server.queries.incident_list import IncidentSearch, list_incidents
+    from argos.server.queries import gathering, incident_groups, incident_list
+    from argos.server.queries.incident_list import IncidentSearch
 
     search = IncidentSearch(is_open=None if shows_all else True, limit=limit)
+    look = incident_groups.list_leaders if is_gathered else incident_list.list_incidents
     with configured_database(config_path) as database, database.reading() as session:
-        rows = list_incidents(session, search)
-    for row in rows[:limit]:
-        notes = [
-            "" if row.closed_at is None else "over",
-            f"under {row.parent_id} ({row.cause})" if row.parent_id else "",
-            f"{row.acknowledged_by} takes care" if row.acknowledged_by else "",
-        ]
-        shown = ", ".join(filter(None, notes))
-        click.echo(
-            f"{row.id}  {row.opened_at:%Y-%m-%d %H:%M:%S} UTC  {row.severity}  "
-            f"{row.host}  {row.check} (IPv{row.ip_version})"
-            f"{f'  [{shown}]' if shown else ''}"
+        rows = look(session, search)[:limit]
+        counts = gathering.count_members(session, leader_ids={row.id for row in rows})
+        parents = {row.parent_id for row in rows if row.parent_id is not None}
+        hosts = incident_list.list_hosts(session, incident_ids=parents)
+        groups = (
+            incident_groups.list_gathered(session, leader_ids=list(counts))
+            if is_gathered
+            else {}
         )
+    for row in rows:
+        _show(row, host=hosts.get(row.parent_id or 0), members=counts.get(row.id))
+        group = groups.get(row.id)
+        for child in group.children if group else ():
+            _show(child, host=row.host, indent="  ")
+        if group and (more := group.count - 1 - len(group.children)):
+            click.echo(f"  and {more} more")
+
+
+def _show(
+    row: "IncidentRow",
+    *,
+    host: str | None,
+    members: tuple[int, int] | None = None,
+    indent: str = "",
+) -> None:
+    """Print an incident; `members` are how many it speaks for, itself included."""
+    from argos.language import SOURCE_LANGUAGE, texts_in
+    from argos.server.services.wording import cause_words
+
+    count, still_open = members or (1, 0)
+    common = row.common_with(host)
+    cause = f" ({cause_words(common, texts_in(SOURCE_LANGUAGE))})" if common else ""
+    notes = [
+        "" if row.closed_at is None else "over",
+        f"under {row.parent_id}{cause}" if row.parent_id else "",
+        f"speaks for {count - 1} more, {still_open - (row.closed_at is None)} open"
+        if count > 1
+        else "",
+        f"{row.acknowledged_by} takes care" if row.acknowledged_by else "",
+    ]
+    shown = ", ".join(filter(None, notes))
+    click.echo(
+        f"{indent}{row.id}  {row.opened_at:%Y-%m-%d %H:%M:%S} UTC  {row.severity}  "
+        f"{row.host}  {row.check} (IPv{row.ip_version})"
+        f"{f'  [{shown}]' if shown else ''}"
+    )
 
 
 @incident.command()

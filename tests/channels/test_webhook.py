@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from argos.channels import NoticeKind, open_channel
+from argos.channels.notice import PROBLEM_OF
 from argos.channels.webhook import (
     WebhookChannel,
     alertmanager_document,
@@ -16,6 +17,7 @@ from argos.channels.webhook import (
     schema,
     signature,
 )
+from argos.core.cause import Cause, Common
 from argos.core.severity import Severity
 from argos.errors import DeliveryError
 from argos.schemas.channel import WebhookChannelSettings
@@ -95,16 +97,76 @@ def test_what_an_event_says(notice):
         "agent": "anna",
         "reason": "The status code is 503 instead of 200.",
         "link": "https://argos.example/task/7/results",
+        "parent": None,
+        "cause": None,
+        "cause_name": None,
+        "cause_failure": None,
     }
+
+
+def test_an_event_names_what_it_has_in_common_with_another_incident(notice):
+    (item,) = notice.items
+    common = Common(Cause.ADDRESS, "192.0.2.1", "connect")
+    told = replace(notice, items=(replace(item, parent_id=2, common=common),))
+
+    (event,) = document(told)["events"]
+
+    assert event["parent"] == 2
+    assert event["cause"] == "address"
+    assert (event["cause_name"], event["cause_failure"]) == ("192.0.2.1", "connect")
+
+
+def about_agent(notice, kind, agent=None):
+    severity = Severity.OK if kind in PROBLEM_OF else Severity.WARNING
+    if kind is NoticeKind.NO_AGENT:
+        severity = Severity.CRITICAL
+    return replace(notice, kind=kind, severity=severity, items=(), agent=agent)
+
+
+def test_a_digest_tells_programs_of_agents_too(notice, digest):
+    gone = about_agent(notice, NoticeKind.AGENT_GONE, "anna")
+    told = replace(digest, others=(gone,))
+
+    (part,) = document(told)["notices"]
+    alerts = alertmanager_document(told)["alerts"]
+
+    assert (part["kind"], part["agent"]) == ("agent-gone", "anna")
+    assert len(document(told)["events"]) == 2
+    assert [each["labels"]["alertname"] for each in alerts] == [
+        "status-is",
+        "status-is",
+        "agent-gone",
+    ]
+
+
+@pytest.mark.parametrize("end", PROBLEM_OF)
+def test_alertmanager_knows_what_of_agents_is_over(notice, end):
+    agents = (
+        [None] if end in {NoticeKind.AGENT_BACK, NoticeKind.IN_TIME} else ["a", "b"]
+    )
+    alerts = [
+        alertmanager_document(about_agent(notice, kind, agent))["alerts"][0]
+        for agent in agents
+        for kind in (PROBLEM_OF[end], end)
+    ]
+
+    assert [each["status"] for each in alerts] == ["firing", "resolved"] * len(agents)
+    labels = [each["labels"] for each in alerts]
+    prints = [each["fingerprint"] for each in alerts]
+    assert labels[::2] == labels[1::2]
+    assert prints[::2] == prints[1::2]
+    assert len(set(prints)) == len(agents)
 
 
 def test_documents_have_the_keys_of_the_schema(notice, digest):
     properties = schema()["properties"]
-    for told in (notice, digest, replace(notice, items=(), url=None)):
+    other = replace(digest, others=(notice,))
+    for told in (notice, digest, other, replace(notice, items=(), url=None)):
         posted = document(told)
         assert set(posted) == set(properties)
-        for event in posted["events"]:
-            assert set(event) == set(properties["events"]["items"]["properties"])
+        for name in ("events", "notices"):
+            for part in posted[name]:
+                assert set(part) == set(properties[name]["items"]["properties"])
 
 
 def test_alertmanager_gets_a_problem_and_its_recovery_as_one_alert(digest):

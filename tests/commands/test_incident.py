@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from argos.core.cause import Cause
 from argos.core.severity import Severity
 from argos.server.database import Database
 from argos.server.migrations.runner import migrate
@@ -47,6 +48,39 @@ def test_incidents_are_listed_acknowledged_and_commented(
     assert acknowledged.stdout == "Incidents taken care of: 1\n"
     assert commented.stdout == "Written.\n"
     assert after == f"{line}  status-is (IPv4)  [ada takes care]\n"
+
+
+def test_incidents_with_one_cause_stand_under_the_one_that_speaks_for_them(
+    argos: Run, config: Path, incident: int
+) -> None:
+    database = Database(f"sqlite:///{config.parent}/argos.db")
+    with database.transaction() as session:
+        for number in range(12):
+            group = add_group(session, f"b{number}", due_at=NOON)
+            session.add(
+                Incident(
+                    task_id=task_ids(session, group.id)[0],
+                    opened_at=NOON,
+                    closed_at=NOON if number == 0 else None,
+                    severity=Severity.CRITICAL,
+                    parent_id=incident,
+                    cause=Cause.ADDRESS,
+                    address="192.0.2.1 443 connect",
+                )
+            )
+    database.close()
+
+    flat = argos("incident", "list").stdout.splitlines()
+    first, *children, last = argos("incident", "list", "--gathered").stdout.splitlines()
+
+    cause = f"[under {incident} (same address 192.0.2.1 (connect))]"
+    assert len(flat) == 12
+    assert sum(line.endswith(cause) for line in flat) == 11
+    assert first.endswith("[speaks for 12 more, 11 open]")
+    assert first in flat
+    assert len(children) == 10
+    assert all(line.startswith("  ") and line.endswith(cause) for line in children)
+    assert last == "  and 2 more"
 
 
 def test_what_somebody_took_care_of_is_given_back(argos: Run, incident: int) -> None:

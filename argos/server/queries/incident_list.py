@@ -1,7 +1,7 @@
 """Incidents, as the pages list and tell them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,6 +30,7 @@ from argos.server.models import (
     Task,
     Website,
 )
+from argos.server.queries.bulk import id_in
 from argos.server.queries.selection import fetch
 
 
@@ -99,6 +100,8 @@ class IncidentSearch:
     before: tuple[datetime, int] | None = None
     """Begin and id of the last incident of the page before."""
     limit: int = 50
+    parent_id: int | None = None
+    """Those that this incident speaks for."""
 
 
 def list_incidents(session: Session, search: IncidentSearch) -> Sequence[IncidentRow]:
@@ -111,7 +114,22 @@ def list_incidents(session: Session, search: IncidentSearch) -> Sequence[Inciden
         )
     if search.before is not None:
         statement = statement.where(is_before(*search.before))
+    if search.parent_id is not None:
+        statement = statement.where(Incident.parent_id == search.parent_id)
     return [IncidentRow(*row) for row in fetch(session, statement)]
+
+
+def list_hosts(session: Session, *, incident_ids: Collection[int]) -> dict[int, str]:
+    """The hosts of some incidents' websites."""
+    if not incident_ids:
+        return {}
+    rows = session.execute(
+        select(Incident.id, func.coalesce(Website.host, Task.domain))
+        .join(Task, Task.id == Incident.task_id)
+        .outerjoin(Website, Website.id == Task.website_id)
+        .where(id_in(session, Incident.id, incident_ids))
+    )
+    return dict(rows.all())
 
 
 def is_before(opened_at: datetime, id_: int) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from argos.channels import expand_recipient
 from argos.schemas import Config
@@ -22,7 +23,8 @@ def tell_of_agents(
     agent: str = "",
 ) -> None:
     """Leave a notice for each recipient; of one agent, or of all."""
-    text = json.dumps(encode_draft(notice))
+    about = replace(notice, agent=agent or None)
+    text = json.dumps(encode_draft(about))
     queries.add_deliveries(
         session,
         deliveries=[

@@ -63,6 +63,7 @@ def _digest(deliveries: Sequence[ClaimedDelivery], wording: Wording) -> Notice:
         entries=tuple(entries),
         url=wording.link("/incidents"),
         items=tuple(items),
+        others=tuple(others),
         language=wording.language,
     )
 

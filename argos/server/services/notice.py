@@ -97,6 +97,8 @@ def item_of(delivery: ClaimedDelivery, wording: Wording) -> Item:
         agent=_witness(delivery),
         reason=visible(reason) if reason and not _is_over(delivery) else None,
         link=wording.link(f"/task/{delivery.task_id}/results"),
+        parent_id=None if delivery.common is None else delivery.leader_id,
+        common=delivery.common,
     )
 
 
@@ -191,6 +193,8 @@ class Draft:
     lines: tuple[tuple[Phrase, Phrase | str], ...] = ()
     page: str = "/agents"
     """The page to link to."""
+    agent: str | None = None
+    """The agent that it is about, if it is about one."""
 
 
 def encode_draft(draft: Draft) -> dict[str, Any]:
@@ -208,6 +212,7 @@ def encode_draft(draft: Draft) -> dict[str, Any]:
             for label, value in draft.lines
         ],
         "page": draft.page,
+        "agent": draft.agent,
     }
 
 
@@ -235,5 +240,6 @@ def decode_notice(
         lines=tuple((put(label), put(value)) for label, value in document["lines"]),
         url=wording.link(document.get("page", "/agents")),
         status=Status.ERROR,
+        agent=None if (agent := document.get("agent")) is None else visible(agent),
         language=wording.language,
     )

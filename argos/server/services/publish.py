@@ -10,6 +10,7 @@ from argos.channels import expand_recipient
 from argos.core.incident import EventKind
 from argos.core.matching import Subject
 from argos.core.routing import RouteRule, RoutingRules, recipients
+from argos.core.severity import Severity
 from argos.schemas import Config
 from argos.server.columns import to_epoch_us
 from argos.server.database import Session
@@ -167,12 +168,20 @@ def _new_event(change: Change, incident_id: int) -> NewEvent:
         kind=change.kind,
         at=change.move.completed_at,
         severity=change.move.severity,
-        previous_severity=change.task.severity,
+        previous_severity=_previous_severity(change),
         reason=change.step.reason.value,
         status=change.move.last_status,
         agent_id=change.agent,
         facts=change.facts,
     )
+
+
+def _previous_severity(change: Change) -> Severity:
+    """That of the last result; of a recovery that was waited for, what was told."""
+    before = change.task.severity
+    if change.kind is EventKind.CLOSED and before is Severity.OK:
+        return change.task.told_severity
+    return before
 
 
 def message_id(task_id: int, seq: int, at: datetime, recipient: str) -> str:

@@ -123,6 +123,30 @@ def test_unknown_incident_is_not_found(admin, csrf, action):
     assert answer.status_code == 404
 
 
+def test_programs_see_which_incident_speaks_for_which(admin, gathered):
+    leader, child = gathered
+    path = "/api/app/incidents"
+    listed = {row["id"]: row for row in admin.get(path).json()}
+    speakers = [row["id"] for row in admin.get(f"{path}?gathered=true").json()]
+    children = admin.get(f"{path}?parent={leader}").json()
+    story = admin.get(f"{path}/{leader}").json()
+
+    counts = {"child_count": 1, "open_child_count": 1, "parent": None, "cause": None}
+    assert counts.items() <= listed[leader].items()
+    assert {
+        "parent": leader,
+        "cause": "address",
+        "cause_name": "192.0.2.1",
+        "cause_failure": "connect",
+        "child_count": 0,
+    }.items() <= listed[child].items()
+    assert leader in speakers
+    assert child not in speakers
+    assert [row["id"] for row in children] == [child]
+    assert story["children"] == children == [listed[child]]
+    assert story["child_count"] == 1
+
+
 def test_programs_read_and_acknowledge_incidents(admin, seeded, gathered):
     listed = admin.get("/api/app/incidents").json()
     count = admin.post(

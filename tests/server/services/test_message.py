@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from argos.core.cause import Cause
+from argos.core.cause import Cause, Common
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
 from argos.core.severity import Severity, Status
@@ -107,6 +107,14 @@ def test_several_matters_are_named_line_by_line():
         "",
         " · seen by agent anna (timeout)",
     ]
+
+
+def test_programs_learn_the_parent_and_the_cause():
+    first, second = digest(delivery(1), child(2)).items
+
+    assert (first.parent_id, first.common) == (None, None)
+    assert second.parent_id == 1
+    assert second.common == Common(Cause.ADDRESS, "192.0.2.1", "connect")
 
 
 def test_recoveries_of_one_matter_name_it_too():

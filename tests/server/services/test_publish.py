@@ -107,6 +107,18 @@ def test_retries_are_waited_for_and_the_incident_begins_with_the_first_failure(
     assert rows(database, Event)[0].at == now + timedelta(minutes=8)
 
 
+def test_a_recovery_that_was_waited_for_names_what_was_told(
+    database, config, now, group
+):
+    with database.transaction() as session:
+        session.execute(update(Task).values(recoveries_before_notification=1))
+
+    run(database, config, now, "ocoo")
+
+    assert kinds(database) == ["opened", "closed"]
+    assert rows(database, Event)[1].previous_severity == "critical"
+
+
 def test_next_problem_is_another_incident(database, config, now, group):
     run(database, config, now, "coco")
 

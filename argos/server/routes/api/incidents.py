@@ -1,16 +1,19 @@
 """Incidents for people's own programs: the list, and who takes care of which."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 
-from argos.server.queries import incident_groups, incident_list, knowing
+from argos.core.cause import Common
+from argos.server.database import Session
+from argos.server.queries import gathering, incident_groups, incident_list, knowing
 from argos.server.queries.incident_list import IncidentRow, IncidentSearch
 from argos.server.routes.access import Admin, OwnSite, Viewer
 from argos.server.routes.dependencies import App, ReadSession
-from argos.server.routes.pages.visit import RowId
+from argos.server.routes.pages.visit import MAX_ID, RowId
 from argos.server.services import acknowledgement
 from argos.server.services.acknowledgement import Word
 
@@ -33,7 +36,16 @@ class IncidentAnswer(BaseModel):
     opened_at: datetime
     closed_at: datetime | None
     parent: int | None
+    """The incident that speaks for it."""
     cause: str | None
+    """What both have in common."""
+    cause_name: str | None
+    """Which website, certificate, address or agent that is."""
+    cause_failure: str | None
+    """The kind of failure that both have."""
+    child_count: int
+    """How many incidents it speaks for, beside itself."""
+    open_child_count: int
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     acknowledged_until: datetime | None
@@ -81,11 +93,20 @@ def list_incidents(
     session: ReadSession,
     state: Literal["open", "closed", "all"] = "open",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 50,
+    parent: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
+    gathered: bool = False,
 ) -> list[IncidentAnswer]:
-    """Incidents, newest first."""
-    search = IncidentSearch(is_open=STATES[state], limit=limit)
-    found = incident_list.list_incidents(session, search)
-    return [_answer(row) for row in found[:limit]]
+    """Incidents, newest first.
+
+    With `parent` those that an incident speaks for; with `gathered` only those that
+    speak for themselves, open as long as any that they speak for is.
+    """
+    search = IncidentSearch(is_open=STATES[state], limit=limit, parent_id=parent)
+    if gathered and parent is None:
+        found = incident_groups.list_leaders(session, search)
+    else:
+        found = incident_list.list_incidents(session, search)
+    return _answers(session, found[:limit])
 
 
 @router.get("/incidents/{incident_id}")
@@ -97,10 +118,11 @@ def read_incident(
     if row is None:
         raise HTTPException(404, NO_INCIDENT)
     children = incident_groups.list_children(session, parent_id=incident_id)
+    answer, *children_answers = _answers(session, [row, *children])
     comments = knowing.list_comments(session, incident_id=incident_id)
     return StoryAnswer(
-        **_answer(row).model_dump(),
-        children=[_answer(child) for child in children],
+        **answer.model_dump(),
+        children=children_answers,
         comments=[CommentAnswer(**each._asdict()) for each in comments],
     )
 
@@ -153,7 +175,21 @@ def comment_incident(
     return CommentAnswer(at=app.clock.utcnow(), author=author, text=text)
 
 
-def _answer(row: IncidentRow) -> IncidentAnswer:
+def _answers(session: Session, rows: Sequence[IncidentRow]) -> list[IncidentAnswer]:
+    counts = gathering.count_members(session, leader_ids={row.id for row in rows})
+    parents = {row.parent_id for row in rows if row.parent_id is not None}
+    hosts = incident_list.list_hosts(session, incident_ids=parents)
+    return [
+        _answer(row, row.common_with(hosts.get(row.parent_id or 0)), counts.get(row.id))
+        for row in rows
+    ]
+
+
+def _answer(
+    row: IncidentRow, common: Common | None, counts: tuple[int, int] | None
+) -> IncidentAnswer:
+    """An incident; `counts` are all that it speaks for, itself included, and the open."""
+    members, still_open = counts or (1, int(row.closed_at is None))
     return IncidentAnswer(
         id=row.id,
         task=row.task_id,
@@ -165,6 +201,10 @@ def _answer(row: IncidentRow) -> IncidentAnswer:
         closed_at=row.closed_at,
         parent=row.parent_id,
         cause=row.cause,
+        cause_name=None if common is None else common.name,
+        cause_failure=None if common is None else common.failure,
+        child_count=members - 1,
+        open_child_count=still_open - (row.closed_at is None),
         acknowledged_by=row.acknowledged_by,
         acknowledged_at=row.acknowledged_at,
         acknowledged_until=row.acknowledged_until,
