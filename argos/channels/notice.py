@@ -95,6 +95,8 @@ class Item:
     """Where it was seen from."""
     reason: str | None
     link: str | None = None
+    ending: str | None = None
+    """How it ended, if not by being ok again: nobody watches it any more."""
     parent_id: int | None = None
     """The incident that speaks for its own, where one does."""
     common: Common | None = None

@@ -111,7 +111,7 @@ def _event(item: Item) -> dict[str, Any]:
         "task": item.task_id,
         "incident": item.incident_id,
         "agent": item.agent,
-        "reason": item.reason,
+        "reason": item.reason or item.ending,
         "link": item.link,
         "parent": item.parent_id,
         "cause": item.common and item.common.cause.value,

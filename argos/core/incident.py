@@ -60,6 +60,8 @@ class Reason(StrEnum):
     """It is ok here, but still not ok at as many other locations as it takes."""
     OK_ELSEWHERE = "ok-elsewhere"
     """Nobody looks any more from here, and the other locations find it ok."""
+    REMOVED = "removed"
+    """Nobody watches it any more: it was taken out of the config."""
     AGENT_SUSPECT = "agent-suspect"
     """Its agent fails wherever others succeed: this says nothing of the website."""
     MORE_URGENT = "more-urgent"
@@ -188,10 +190,10 @@ def tell_unconfirmed(state: TaskState, severity: Severity) -> Step:
     return _open(state, severity, Reason.UNCONFIRMED)
 
 
-def end_orphan(state: TaskState) -> Step:
-    """End the incident of a location from where nobody looks any more."""
+def end_unseen(state: TaskState, reason: Reason) -> Step:
+    """End an incident though nobody looks any more, from one location or at all."""
     calm = TaskState(has_run=True, history=state.history)
-    return Step(calm, EventKind.CLOSED, Reason.OK_ELSEWHERE)
+    return Step(calm, EventKind.CLOSED, reason)
 
 
 def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> Step:

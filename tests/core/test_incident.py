@@ -266,6 +266,22 @@ def test_a_second_opinion_comes_before_the_notice(
     assert found == expected
 
 
+def test_another_location_is_asked_of_what_several_agents_saw_here():
+    severities = [CRITICAL, CRITICAL, OK]
+
+    asked = run(severities, agents="abc", retries=1, asks_elsewhere=True)
+    reasons = [step.reason for step in asked]
+
+    assert reasons == [Reason.RETRYING, Reason.CONFIRMING, Reason.REFUTED]
+    assert asked[-1].state.doubt == Doubt("b", START + timedelta(minutes=1))
+
+
+def test_who_could_not_look_confirms_nothing():
+    step = run([CRITICAL, UNKNOWN], agents="ab", asks_another=True)[-1]
+
+    assert (step.event, step.reason) == (OPENED, Reason.UNCONFIRMED)
+
+
 def test_agents_that_disagree_are_remembered_until_they_agree():
     steps = run(
         [CRITICAL, OK, OK, CRITICAL, OK, OK], agents="abbaba", asks_another=True
@@ -364,7 +380,12 @@ def test_every_reason_is_given():
         [doubted(TaskState())],
     ]
 
-    of_no_result = {Reason.REMINDED, Reason.ESCALATED, Reason.OK_ELSEWHERE}
+    of_no_result = {
+        Reason.REMINDED,
+        Reason.ESCALATED,
+        Reason.OK_ELSEWHERE,
+        Reason.REMOVED,
+    }
     voted = {Reason.TOO_FEW, Reason.TOLD_ELSEWHERE, Reason.QUORUM, Reason.BAD_ELSEWHERE}
     found = {step.reason for path in paths for step in path}
     assert found == set(Reason) - of_no_result - voted

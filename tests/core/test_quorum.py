@@ -12,7 +12,7 @@ from argos.core.incident import (
     Reason,
     TaskState,
     advance,
-    end_orphan,
+    end_unseen,
 )
 from argos.core.quorum import Ballot, View, majority, weigh
 from argos.core.severity import Severity
@@ -100,7 +100,7 @@ def test_it_is_not_over_while_enough_others_see_it():
 def test_an_orphan_ends_and_may_begin_again():
     told = step(TaskState(), Severity.CRITICAL, Ballot(1)).state
 
-    ended = end_orphan(told)
+    ended = end_unseen(told, Reason.OK_ELSEWHERE)
 
     assert (ended.event, ended.reason) == (EventKind.CLOSED, Reason.OK_ELSEWHERE)
     assert ended.state.told is Severity.OK

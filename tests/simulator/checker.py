@@ -130,7 +130,8 @@ def i20_events_alternate(history: History) -> Iterable[str]:
             if event.seq != seq or not _may_follow(event.kind, told):
                 yield f"task {task.task_id}: {event} while {told} was told"
             is_over = event.kind is EventKind.CLOSED
-            is_over |= (task.task_id, seq) in history.archivals
+            if (task.task_id, seq) in history.archivals and not is_over:
+                yield f"task {task.task_id} was taken away while {event} was open"
             told = Severity.OK if is_over else event.severity
         if (task.told_severity, task.event_count) != (told, len(events[task.task_id])):
             yield f"task {task.task_id} has told {task.told_severity}, not {told}"

@@ -155,8 +155,7 @@ class History:
     moves: list[Move] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     archivals: set[tuple[int, int]] = field(default_factory=set)
-    """Tasks that a reload took away, with the number of events until then: an incident
-    that was open ends untold."""
+    """Tasks that a reload took away, with the number of events until then."""
     accepted: set[int] = field(default_factory=set)
     """The ids of results that were answered 201."""
     settled: set[Key] = field(default_factory=set)

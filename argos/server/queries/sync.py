@@ -3,7 +3,7 @@
 Each statement says what differs, so that what agrees costs a comparison and no write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -162,6 +162,18 @@ def lock_changing_tasks(session: Session) -> None:
     _lock(session, _tasks, _tasks.c.id.in_(select(task_changes.c.task_id)))
 
 
+def list_told_leaving(session: Session) -> Sequence[int]:
+    """The tasks that are going to be archived and of whose problem people know."""
+    return session.scalars(
+        select(_tasks.c.id)
+        .join(task_changes, task_changes.c.task_id == _tasks.c.id)
+        .where(
+            task_changes.c.kind == _Kind.ARCHIVE.value,
+            _tasks.c.told_severity != Severity.OK,
+        )
+    ).all()
+
+
 def change_websites(session: Session, *, now: datetime) -> None:
     """Make the websites match."""
     wanted = wanted_websites
@@ -280,7 +292,10 @@ def update_tasks(session: Session) -> None:
 
 
 def archive_tasks(session: Session, *, now: datetime) -> None:
-    """Take tasks out of the queue; history stays, open incidents end untold."""
+    """Take tasks out of the queue; history stays.
+
+    Open incidents of which people know have been ended before.
+    """
     gone = select(task_changes.c.task_id).where(
         task_changes.c.kind == _Kind.ARCHIVE.value
     )

@@ -104,7 +104,7 @@ def _entry(story: Sequence[Item], wording: Wording, *, cause: Common | None) -> 
     steps = ", ".join(
         texts.say(
             "{severity} at {moment}",
-            severity=severity_word(item.severity, texts),
+            severity=item.ending or severity_word(item.severity, texts),
             moment=f"{item.at:%H:%M:%S} UTC",
         )
         for item in story

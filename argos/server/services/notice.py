@@ -28,6 +28,8 @@ from argos.server.services.wording import (
 )
 
 MAX_TITLE_REASON_LENGTH = 100
+WATCHED_NO_LONGER = "watched_no_longer"
+"""The entry of a recovery's facts that says so: a location, or true."""
 
 
 _NOTES = {
@@ -97,6 +99,7 @@ def item_of(delivery: ClaimedDelivery, wording: Wording) -> Item:
         agent=_witness(delivery),
         reason=visible(reason) if reason and not _is_over(delivery) else None,
         link=wording.link(f"/task/{delivery.task_id}/results"),
+        ending=_ending(delivery, wording),
         parent_id=None if delivery.common is None else delivery.leader_id,
         common=delivery.common,
     )
@@ -108,6 +111,18 @@ def _witness(delivery: ClaimedDelivery) -> str | None:
     if isinstance(places, list) and not _is_over(delivery):
         return visible(", ".join(map(str, places)))
     return None if delivery.agent_id is None else visible(delivery.agent_id)
+
+
+def _ending(delivery: ClaimedDelivery, wording: Wording) -> str | None:
+    """How it ended, if not by being ok again."""
+    place = (delivery.facts or {}).get(WATCHED_NO_LONGER)
+    if not place or not _is_over(delivery):
+        return None
+    if isinstance(place, str):
+        return wording.texts.say(
+            "watched no longer from {location}", location=visible(place)
+        )
+    return wording.texts.say("watched no longer")
 
 
 def _is_over(delivery: ClaimedDelivery) -> bool:
@@ -127,6 +142,14 @@ def _title(
         ip_version=delivery.ip_version,
         severity=severity_word(severity, texts),
     )
+    if ending := _ending(delivery, wording):
+        head = texts.say(
+            "{icon} {host} (IPv{ip_version}): {ending}",
+            icon=ICONS[severity],
+            host=host_of(delivery.url or ""),
+            ip_version=delivery.ip_version,
+            ending=ending,
+        )
     since = delivery.opened_at or at
     if severity is Severity.OK:
         tail = texts.say(
@@ -158,7 +181,7 @@ def _lines(
     lines = [
         (say("URL"), f"{item.url} (IPv{item.ip_version})"),
         (say("Check"), item.check),
-        (say("Status"), severity_word(item.severity, texts)),
+        (say("Status"), item.ending or severity_word(item.severity, texts)),
         (say("Time"), format_moment(item.at)),
         (say("Previous status"), severity_word(previous, texts)),
     ]

@@ -18,6 +18,7 @@ from argos.server.plan import (
     known_recipients,
 )
 from argos.server.queries import staging, sync
+from argos.server.services.leaving import tell_leaving
 from argos.server.settings import LoadedConfig
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ def reconcile(
         # Somebody may have applied it while we prepared.
         if _is_applied(session, entries, now=now):
             return None
-        counts = _apply(session, now=now, allow_mass_removal=allow_mass_removal)
+        counts = _apply(
+            session, loaded.config, now=now, allow_mass_removal=allow_mass_removal
+        )
         sync.set_config_cache(session, entries, now=now)
     log.info(
         "Applied the config: %d task(s) archived, %d added, %d updated",
@@ -108,7 +111,9 @@ def _is_applied(session: Session, entries: dict[str, str], *, now: datetime) -> 
     return True
 
 
-def _apply(session: Session, *, now: datetime, allow_mass_removal: bool) -> Counts:
+def _apply(
+    session: Session, config: Config, *, now: datetime, allow_mass_removal: bool
+) -> Counts:
     """Turn the tasks that are there into the staged ones."""
     found = sync.find_changes(session)
     if not allow_mass_removal and found.archived > MASS_REMOVAL_COUNT:
@@ -116,6 +121,8 @@ def _apply(session: Session, *, now: datetime, allow_mass_removal: bool) -> Coun
         if is_mass_removal(found.archived, present):
             raise MassRemovalRefused(found.archived, present)
     sync.lock_changing_tasks(session)
+    if told := sync.list_told_leaving(session):
+        tell_leaving(session, told, config=config, now=now)
     sync.change_websites(session, now=now)
     sync.add_groups(session, now=now)
     added = sync.add_tasks(session)

@@ -3,15 +3,18 @@
 Without this, a problem that one agent saw would wait for another one for ever.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from argos.core.incident import Step, end_orphan, forget_witness, tell_unconfirmed
-from argos.core.severity import Severity, Status
+from argos.core.incident import (
+    Reason,
+    Step,
+    end_unseen,
+    forget_witness,
+    tell_unconfirmed,
+)
+from argos.core.severity import Severity
 from argos.server.database import Session
 from argos.server.queries import (
     agents as agent_queries,
@@ -19,9 +22,9 @@ from argos.server.queries import (
     states,
     views,
 )
-from argos.server.queries.results import TaskMove, TaskRow
+from argos.server.queries.results import TaskRow
 from argos.server.services import presence
-from argos.server.services.change import Change
+from argos.server.services.change import Change, change_without_result
 from argos.server.services.presence import Presence
 from argos.server.services.publish import publish
 from argos.server.services.upkeep import Work
@@ -77,10 +80,12 @@ def _tell_unanswered(work: Work, watched_since: datetime) -> None:
                 continue
             severity, agent, facts = found.get(row.id, (row.severity, None, {}))
             step = tell_unconfirmed(states.read_state(row), severity)
-            change = _change(row, step, row.severity, facts, agent=agent)
+            change = change_without_result(
+                row, step, row.severity, facts=facts, agent=agent
+            )
             changes.append(change)
             # Whoever looked since may not have seen anything: the first word counts.
-            news.append(replace(change, move=change.move._replace(severity=severity)))
+            news.append(change.at(change.move.completed_at, severity=severity))
         _write(session, changes)
         publish(session, changes=news, config=work.config, now=work.now)
     work.wants_more |= len(ids) == CHUNK_ROWS
@@ -102,7 +107,7 @@ def _end_orphans(work: Work, watched_since: datetime) -> None:
         votes = count_votes(session, tasks=rows.values(), now=work.now)
         still = set(list_orphans(session))
         changes = [
-            _change(row, end_orphan(states.read_state(row)), Severity.OK, {})
+            change_without_result(row, _end(row), Severity.OK)
             for row in rows.values()
             if row.id in still
             and (ballot := votes.ballots.get(row.id)) is not None
@@ -111,12 +116,13 @@ def _end_orphans(work: Work, watched_since: datetime) -> None:
         ]
         _write(session, changes)
         # It ends now, and not when the location that is gone looked last.
-        ends = [
-            replace(change, move=change.move._replace(completed_at=work.now))
-            for change in changes
-        ]
+        ends = [change.at(work.now, severity=Severity.OK) for change in changes]
         publish(session, changes=ends, config=work.config, now=work.now)
         states.withdraw_severities(session, ids=[change.task.id for change in changes])
+
+
+def _end(row: TaskRow) -> Step:
+    return end_unseen(states.read_state(row), Reason.OK_ELSEWHERE)
 
 
 def _write(session: Session, changes: Sequence[Change]) -> None:
@@ -127,31 +133,3 @@ def _write(session: Session, changes: Sequence[Change]) -> None:
             states.state_move(change.task.id, change.step.state) for change in changes
         ],
     )
-
-
-def _change(
-    task: TaskRow,
-    step: Step,
-    severity: Severity,
-    facts: Mapping[str, Any],
-    *,
-    agent: str | None = None,
-) -> Change:
-    """What is told without a new result, as of an earlier one and with its facts."""
-    assert task.completed_at is not None
-    move = TaskMove(
-        id=task.id,
-        severity=severity,
-        severity_since=task.severity_since or task.completed_at,
-        completed_at=task.completed_at,
-        last_status=task.last_status or Status.ERROR,
-        contiguous_failures=step.state.contiguous_failures,
-        failing_since=step.state.failing_since,
-        told_severity=step.state.told,
-        already_retried=task.recheck_delay is not None,
-        applied_lease_no=task.applied_lease_no,
-        event_count=task.event_count + 1,
-        open_hour=task.open_hour,
-        open_counts=task.open_counts,
-    )
-    return Change(task, move, step, agent, json.dumps(facts))
