@@ -15,6 +15,7 @@ ARGOS = ROOT / "argos"
 MAX_LINES = 400
 LONGER = {
     "argos/config-example.yaml": "each key of the config, with its explanation",
+    "argos/locales/fr.po": "each sentence of the notices, in French",
 }
 """Files that may pass the limit, and why."""
 
