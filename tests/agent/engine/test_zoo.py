@@ -16,6 +16,8 @@ from tests.agent.engine.zoo import CAP, MEMBERS, Member
 
 HEALTHY = 1_000
 """Probes of healthy websites beside the whole zoo."""
+PATIENCE_US = 5_000_000
+"""For an answer beside the zoo; the servers of both are threads of this process."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -128,7 +130,7 @@ async def test_whole_zoo_at_once_does_not_falsify_healthy_websites(
         assert outcome.timings.total_us is not None
         # What is beyond the loop's own stalls is blamed on the website.
         own = outcome.timings.total_us - outcome.timings.timing_error_us
-        assert own < 1_000_000
+        assert own < PATIENCE_US
     for member, outcome in zip(MEMBERS.values(), outcomes, strict=False):
         assert getattr(outcome, "kind", None) is not FailureKind.INTERNAL, outcome
         # Names have one name server here: its garbage may answer for its silence.

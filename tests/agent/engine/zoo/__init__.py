@@ -5,6 +5,7 @@ from tests.agent.engine.zoo import (
     documents,
     encodings,
     handshakes,
+    http2,
     names,
     polite,
     redirects,
@@ -20,6 +21,7 @@ SUBJECTS = (
     redirects,
     names,
     handshakes,
+    http2,
     polite,
 )
 

@@ -92,14 +92,19 @@ def fails(kind: FailureKind, says: str = "") -> Check:
     return check
 
 
-def breaks_off() -> Check:
-    """The connection ends under our request; how it is told is a matter of moments."""
+def fails_as(*kinds: FailureKind) -> Check:
+    """The probe fails; as which of these kinds is a matter of moments."""
 
     def check(outcome: Outcome) -> None:
         assert isinstance(outcome, ProbeFailure), outcome.status_code
-        assert outcome.kind in {TLS, PROTOCOL}, outcome
+        assert outcome.kind in kinds, outcome
 
     return check
+
+
+def breaks_off() -> Check:
+    """The connection ends under our request."""
+    return fails_as(TLS, PROTOCOL)
 
 
 def shows_certificate(fault: str, *, code: int | None = None) -> Check:
