@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import (
     Annotated,
     Any,
+    NamedTuple,
     TypeAlias,
     Union,
     get_args,
@@ -186,14 +187,26 @@ def model_reader(model: type) -> Reader:
     return read
 
 
-def _fields(model: type) -> tuple[dict[str, Any], list[tuple[str, type]]]:
+class _Part(NamedTuple):
+    """A field whose model's own keys stand among the others."""
+
+    name: str
+    model: type
+    keys: AbstractSet[str]
+
+
+def _fields(model: type) -> tuple[dict[str, Any], list[_Part]]:
     """The types by key, and which fields are spread out over keys of their own."""
     hints = get_type_hints(model, include_extras=True)
     fields = {name: hints[name] for name in hints if name in _field_names(model)}
-    parts = [(name, part) for name in fields if (part := _spread_out(fields[name]))]
-    for name, part in parts:
-        del fields[name]
-        fields |= _fields(part)[0]
+    parts = [
+        _Part(name, part, frozenset(_field_names(part)))
+        for name in fields
+        if (part := _spread_out(fields[name]))
+    ]
+    for part in parts:
+        del fields[part.name]
+        fields |= _fields(part.model)[0]
     return fields, parts
 
 
@@ -206,16 +219,16 @@ def _spread_out(annotation: Any) -> Any:
 
 
 def _build(
-    model: type, parts: list[tuple[str, type]], values: dict[Any, Any]
+    model: type, parts: list[_Part], values: dict[Any, Any]
 ) -> tuple[Any, list[ValidationError]]:
     """The model of these values, those of its parts gathered; or all that is wrong."""
     errors = []
     built = None
-    for name, part in parts:
-        own = {key: values.pop(key) for key in _field_names(part) & values.keys()}
+    for part in parts:
+        own = {key: values.pop(key) for key in part.keys & values.keys()}
         if own:
             try:
-                values[name] = part(**own)
+                values[part.name] = part.model(**own)
             except ValidationError as error:
                 errors.append(error)
     try:
