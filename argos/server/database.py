@@ -27,6 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from argos.clock import system_clock
 from argos.errors import DatabaseError, DatabaseUnreachable, TookTooLong
+from argos.server.turn import WriteTurn
 
 __all__ = ["Database", "Session", "ViewLimits", "database_url"]
 
@@ -116,7 +117,7 @@ class Database:
         self._viewing = self._make_viewing_engine(view_limits or ViewLimits())
         # SQLite has one writer: queueing here is fair, its own busy handler polls.
         self._write_turn: AbstractContextManager[Any] = (
-            _WriteTurn() if self.is_sqlite else nullcontext()
+            WriteTurn(POOL_TIMEOUT_S) if self.is_sqlite else nullcontext()
         )
 
     def _make_engine(self, sizes: Mapping[str, int]) -> Engine:
@@ -275,22 +276,6 @@ class Database:
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
-
-
-class _WriteTurn:
-    """The turn to write, which others hold for a moment; or for long, when they load."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(timeout=POOL_TIMEOUT_S):
-            raise DatabaseUnreachable(
-                "The database is being written to for so long that others cannot wait."
-            )
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def _sqlite_code(err: DBAPIError) -> int | None:
