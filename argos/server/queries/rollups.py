@@ -23,16 +23,14 @@ from argos.core.rollup import (
     hour_of,
     hours_of_day,
     merge,
-    missed_within,
-    percentile_us,
     unpack,
 )
-from argos.core.schedule import EPOCH, effective_period, missed_runs
-from argos.server.models import Gap, GroupDay, Schedule, Task, TaskDay
+from argos.core.schedule import EPOCH
+from argos.server.models import GroupDay, Schedule, Task, TaskDay
 from argos.server.queries.bulk import id_in, key_in
 
-_KINDS = [TaskDay.__table__.c[kind.name.lower()] for kind in Kind]
-_HOUR = timedelta(hours=1)
+KINDS = [TaskDay.__table__.c[kind.name.lower()] for kind in Kind]
+HOUR = timedelta(hours=1)
 Slots = dict[int, int]
 """How many response times there were in each slot."""
 
@@ -48,12 +46,12 @@ class HourSpan:
     def until(cls, now: datetime, length: timedelta) -> "HourSpan":
         """So much time up to now; the hour of `now` is in it as far as it has come."""
         end = hour_of(now) + 1
-        return cls(end - max(1, -(-length // _HOUR)), end)
+        return cls(end - max(1, -(-length // HOUR)), end)
 
     @property
     def since(self) -> datetime:
         """The moment at which the span begins."""
-        return EPOCH + self.begin * _HOUR
+        return EPOCH + self.begin * HOUR
 
     @property
     def edge_days(self) -> list[int]:
@@ -71,111 +69,13 @@ class HourSpan:
         return hour is not None and self.begin <= hour < self.end
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What there is to say of some checks in a span of time."""
-
-    counts: Counts
-    missed: int
-    """Planned runs of task groups that never took place."""
-    p50_us: int | None
-    p95_us: int | None
-    p99_us: int | None
-
-    @property
-    def uptime(self) -> float | None:
-        """The share of what was up, of what was up or down."""
-        return self.counts.uptime
-
-
-def get_website_figures(
-    session: Session, *, website_ids: Sequence[int], span: HourSpan, now: datetime
-) -> Figures:
-    """The figures of all checks of some websites that the config names."""
-    tasks = session.execute(
-        select(Task.id, Task.group_id).where(
-            id_in(session, Task.website_id, website_ids), Task.archived_at.is_(None)
-        )
-    ).all()
-    return get_figures(
-        session,
-        task_ids=[task.id for task in tasks],
-        group_ids=sorted({task.group_id for task in tasks if task.group_id}),
-        span=span,
-        now=now,
-    )
-
-
-def get_figures(
-    session: Session,
-    *,
-    task_ids: Collection[int],
-    group_ids: Collection[int],
-    span: HourSpan,
-    now: datetime,
-) -> Figures:
-    """The figures of some tasks, and of the task groups that they are in."""
-    counts = list_task_counts(session, task_ids=task_ids, span=span)
-    slots = merge(list_group_slots(session, group_ids=group_ids, span=span).values())
-    missed = list_missed_runs(session, group_ids=group_ids, span=span, now=now)
-    total = Counts()
-    for each in counts.values():
-        total = total.plus(each)
-    return Figures(
-        counts=total,
-        missed=sum(missed.values()),
-        p50_us=percentile_us(slots, 0.50),
-        p95_us=percentile_us(slots, 0.95),
-        p99_us=percentile_us(slots, 0.99),
-    )
-
-
 # -- counts of tasks
 
 
-def list_task_counts(
-    session: Session, *, task_ids: Collection[int], span: HourSpan
-) -> dict[int, Counts]:
-    """How often each severity was measured of some tasks in a span, by task."""
-    counts: dict[int, Counts] = defaultdict(Counts)
-    if not task_ids:
-        return counts
-    for task_id, *sums in session.execute(
-        select(TaskDay.task_id, *map(func.sum, _KINDS))
-        .where(
-            id_in(session, TaskDay.task_id, task_ids),
-            TaskDay.day.between(span.whole_days.start, span.whole_days.stop - 1),
-        )
-        .group_by(TaskDay.task_id)
-    ):
-        counts[task_id] = Counts(*map(int, sums))
-    for task_id, hour, found in _edge_counts(session, task_ids, span):
-        if span.holds(hour):
-            counts[task_id] = counts[task_id].plus(found)
-    return counts
-
-
-def _edge_counts(
-    session: Session, task_ids: Collection[int], span: HourSpan
-) -> Iterator[tuple[int, int, Counts]]:
-    """Task, hour and counts: of the span's edge days, and of open hours."""
-    columns = (TaskDay.task_id, TaskDay.day, TaskDay.hours, *_KINDS)
-    days = session.execute(
-        select(*columns).where(
-            id_in(session, TaskDay.task_id, task_ids), TaskDay.day.in_(span.edge_days)
-        )
-    )
-    for task_id, day, tally, *sums in days:
-        if not tally:
-            yield task_id, _nearest_hour(day, span), Counts(*sums)
-        for hour, kinds in hours_of_day(tally, base=len(Kind)).items():
-            yield task_id, day * HOURS + hour, Counts.of(kinds)
-    yield from _open_counts(session, task_ids)
-
-
-def _open_counts(
+def list_open_counts(
     session: Session, task_ids: Collection[int]
 ) -> Iterator[tuple[int, int, Counts]]:
+    """Task, hour and counts: of the hours that are still open."""
     rows = session.execute(
         select(Task.id, Task.open_hour, Task.open_counts).where(
             id_in(session, Task.id, task_ids), Task.open_hour.is_not(None)
@@ -184,11 +84,6 @@ def _open_counts(
     for task_id, hour, tally in rows:
         assert hour is not None
         yield task_id, hour, Counts.of(unpack(tally or b""))
-
-
-def _nearest_hour(day: int, span: HourSpan) -> int:
-    """An hour of the day that is in the span."""
-    return min(max(day * HOURS, span.begin), span.end - 1)
 
 
 def list_hourly_counts(
@@ -217,9 +112,9 @@ def list_hourly_counts_by(
     )
     for task_id, day, tally in rows:
         hours = found[owners[task_id]]
-        for hour, counts in _counts_by_hour(tally):
+        for hour, counts in counts_by_hour(tally):
             hours[day * HOURS + hour] = hours[day * HOURS + hour].plus(counts)
-    for task_id, hour, counts in _open_counts(session, owners):
+    for task_id, hour, counts in list_open_counts(session, owners):
         hours = found[owners[task_id]]
         hours[hour] = hours[hour].plus(counts)
     return {
@@ -229,7 +124,8 @@ def list_hourly_counts_by(
 
 
 @lru_cache(maxsize=4096)  # most days of a fleet are alike
-def _counts_by_hour(tally: bytes) -> Sequence[tuple[int, Counts]]:
+def counts_by_hour(tally: bytes) -> Sequence[tuple[int, Counts]]:
+    """What a day's tally counts, by the hour of the day."""
     hours = hours_of_day(tally, base=len(Kind))
     return [(hour, Counts.of(kinds)) for hour, kinds in hours.items()]
 
@@ -242,7 +138,7 @@ def list_daily_counts(
     if not task_ids:
         return found
     for day, *sums in session.execute(
-        select(TaskDay.day, *map(func.sum, _KINDS))
+        select(TaskDay.day, *map(func.sum, KINDS))
         .where(
             id_in(session, TaskDay.task_id, task_ids),
             TaskDay.day.between(first_day, last_day),
@@ -250,7 +146,7 @@ def list_daily_counts(
         .group_by(TaskDay.day)
     ):
         found[day] = Counts(*map(int, sums))
-    for _, hour, counts in _open_counts(session, task_ids):
+    for _, hour, counts in list_open_counts(session, task_ids):
         day = hour // HOURS
         if first_day <= day <= last_day:
             found[day] = found[day].plus(counts)
@@ -264,10 +160,10 @@ def list_group_slots(
     session: Session, *, group_ids: Collection[int], span: HourSpan
 ) -> dict[int, Slots]:
     """The response times of some task groups in a span, by group."""
-    groups = _list_groups(session, group_ids)
+    groups = list_groups(session, group_ids)
     slots: dict[int, list[Mapping[int, int]]] = defaultdict(list)
     days = range(span.begin // HOURS, -(-span.end // HOURS))
-    for key, day, latencies, hours in _group_days(session, groups, days):
+    for key, day, latencies, hours in list_group_days(session, groups, days):
         if day in span.whole_days or not hours:
             slots[groups[key].id].append(unpack(latencies))
             continue
@@ -280,9 +176,10 @@ def list_group_slots(
     return {id_: merge(found) for id_, found in slots.items()}
 
 
-def _group_days(
+def list_group_days(
     session: Session, groups: Mapping[bytes, Any], days: range
 ) -> Sequence[Any]:
+    """Key, day, tally and tally by hour of some task groups, named by their keys."""
     if not groups:
         return []
     return session.execute(
@@ -295,7 +192,8 @@ def _group_days(
     ).all()
 
 
-def _list_groups(session: Session, group_ids: Collection[int]) -> dict[bytes, Any]:
+def list_groups(session: Session, group_ids: Collection[int]) -> dict[bytes, Any]:
+    """Some task groups, by their keys."""
     if not group_ids:
         return {}
     columns = Schedule.__table__.c
@@ -310,45 +208,3 @@ def _list_groups(session: Session, group_ids: Collection[int]) -> dict[bytes, An
         ).where(id_in(session, Schedule.id, group_ids))
     )
     return {row.key: row for row in rows}
-
-
-# -- what was not measured
-
-
-def list_missed_runs(
-    session: Session, *, group_ids: Collection[int], span: HourSpan, now: datetime
-) -> dict[int, int]:
-    """How many planned runs of some task groups never took place in a span.
-
-    A gap that lasts counts too: what is due for longer than a period is missed.
-    """
-    groups = _list_groups(session, group_ids)
-    since, until = span.since, EPOCH + span.end * _HOUR
-    missed: dict[int, int] = defaultdict(int)
-    for key, begin, end, count in _gaps(session, groups, since, until):
-        missed[groups[key].id] += missed_within(
-            begin, end, count, since=since, until=until
-        )
-    for group in groups.values():
-        frequency = timedelta(minutes=group.frequency)
-        count = missed_runs(group.next_run, now, frequency)
-        if count:
-            end = group.next_run + count * effective_period(frequency)
-            missed[group.id] += missed_within(
-                group.next_run, end, count, since=since, until=until
-            )
-    return missed
-
-
-def _gaps(
-    session: Session, groups: Mapping[bytes, Any], since: datetime, until: datetime
-) -> Sequence[Any]:
-    if not groups:
-        return []
-    return session.execute(
-        select(Gap.group_key, Gap.begin, Gap.end, Gap.missed).where(
-            key_in(session, Gap.group_key, list(groups)),
-            Gap.begin < until,
-            Gap.end > since,
-        )
-    ).all()

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from argos.server.models import Task
-from argos.server.queries import rollups
 from argos.server.queries.bulk import id_in
-from argos.server.queries.rollups import Figures, HourSpan
+from argos.server.queries.figures import Figures, list_figures
+from argos.server.queries.rollups import HourSpan
 
 
 class Period(StrEnum):
@@ -54,13 +54,11 @@ def list_statistics(
         .distinct()
     )
     group_ids = {group_id for group_id in groups if group_id is not None}
-    return {
-        period: rollups.get_figures(
-            session,
-            task_ids=task_ids,
-            group_ids=group_ids,
-            span=HourSpan.until(now, period.length),
-            now=now,
-        )
-        for period in Period
-    }
+    found = list_figures(
+        session,
+        task_ids=task_ids,
+        group_ids=group_ids,
+        spans=[HourSpan.until(now, period.length) for period in Period],
+        now=now,
+    )
+    return dict(zip(Period, found, strict=True))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from argos.core.severity import Severity
 from argos.core.text import cut, visible
-from argos.server.queries.rollups import Figures
+from argos.server.queries.figures import Figures
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)

@@ -18,6 +18,7 @@ from argos.server.database import Database
 from argos.server.models import Gap, GroupDay, Result, Schedule, Task, TaskDay
 from argos.server.queries import rollups
 from argos.server.queries.counting import add_task_hours
+from argos.server.queries.figures import list_figures
 from argos.server.queries.leases import LeasedTask, lease_groups
 from argos.server.queries.rollups import HourSpan
 from argos.server.services.ingest import ingest
@@ -166,6 +167,20 @@ def read_slots(session: Any) -> Counter[Any]:
     return found
 
 
+def test_figures_of_several_spans_are_those_of_each(storm):
+    spans = [HourSpan.until(storm.now, n * HOUR) for n in (1, 5, 24, 30, 100, 500)]
+    with storm.database.reading() as session:
+        ids = [task.id for task in session.scalars(select(Task))]
+        groups = [group.id for group in session.scalars(select(Schedule))]
+        wanted = {"task_ids": ids, "group_ids": groups, "now": storm.now}
+
+        together = list_figures(session, spans=spans, **wanted)
+        apart = [list_figures(session, spans=[span], **wanted) for span in spans]
+
+    assert [[each] for each in together] == apart
+    assert len({each.counts for each in together}) > 2
+
+
 def test_figures_of_a_span_are_those_of_its_results(storm, stored):
     for length in (HOUR, 13 * HOUR, DAY, 7 * DAY):
         compare_figures(storm, stored, HourSpan.until(storm.now, length))
@@ -177,8 +192,8 @@ def compare_figures(storm: Storm, stored: list[Result], span: HourSpan) -> None:
         ids = [task.id for task in session.scalars(select(Task))]
         groups = [group.id for group in session.scalars(select(Schedule))]
 
-        found = rollups.get_figures(
-            session, task_ids=ids, group_ids=groups, span=span, now=storm.now
+        (found,) = list_figures(
+            session, task_ids=ids, group_ids=groups, spans=[span], now=storm.now
         )
         by_hour = rollups.list_hourly_counts(session, task_ids=ids, span=span)
         by_day = rollups.list_daily_counts(
@@ -207,19 +222,20 @@ def test_missed_runs_of_a_span_are_those_of_its_gaps(storm):
         gaps = list(session.scalars(select(Gap)))
         span = HourSpan(0, rollup.hour_of(storm.now) + 1)
 
-        missed = rollups.list_missed_runs(
-            session,
-            group_ids=[group.id for group in groups],
-            span=span,
-            now=storm.now,
-        )
+        missed = {
+            group.id: figures.missed
+            for group in groups
+            for figures in list_figures(
+                session, task_ids=[], group_ids=[group.id], spans=[span], now=storm.now
+            )
+        }
 
     assert sum(gap.missed for gap in gaps) == sum(g.missed_runs for g in groups) > 0
     for group in groups:
         closed = sum(gap.missed for gap in gaps if gap.group_key == group.key)
         assert closed == group.missed_runs
         # What is overdue for more than a period is missed, too.
-        assert missed.get(group.id, 0) >= closed
+        assert missed[group.id] >= closed
 
 
 @pytest.fixture
@@ -234,11 +250,15 @@ def test_a_day_whose_hours_are_gone_counts_as_a_whole(database, one_task, now):
         session.add(TaskDay(task_id=one_task, day=day - 1, ok=5, critical=3, hours=b""))
 
     with database.reading() as session:
-        counts = rollups.list_task_counts(
-            session, task_ids=[one_task], span=HourSpan.until(now, 20 * HOUR)
+        (found,) = list_figures(
+            session,
+            task_ids=[one_task],
+            group_ids=[],
+            spans=[HourSpan.until(now, 20 * HOUR)],
+            now=now,
         )
 
-    assert counts == {one_task: Counts(ok=5, critical=3)}
+    assert found.counts == Counts(ok=5, critical=3)
 
 
 def test_maintenance_is_counted_apart(database, one_task, now):
@@ -248,11 +268,16 @@ def test_maintenance_is_counted_apart(database, one_task, now):
         add_task_hours(session, hours=hours)
 
     with database.reading() as session:
-        counts = rollups.list_task_counts(
-            session, task_ids=[one_task], span=HourSpan.until(now, HOUR)
+        (found,) = list_figures(
+            session,
+            task_ids=[one_task],
+            group_ids=[],
+            spans=[HourSpan.until(now, HOUR)],
+            now=now,
         )
-    assert counts == {one_task: Counts(maintenance=4)}
-    assert counts[one_task].uptime is None
+
+    assert found.counts == Counts(maintenance=4)
+    assert found.uptime is None
 
 
 def test_the_open_hour_outlives_a_group_that_goes(database, make_loaded, now):
@@ -277,13 +302,9 @@ def test_nothing_measured_has_no_figures(database, one_task, now):
         session.execute(update(Task).values(website_id=None))
 
     with database.reading() as session:
-        found = rollups.get_website_figures(
-            session, website_ids=[1], span=span, now=now
-        )
-        alone = rollups.get_figures(
-            session, task_ids=[one_task], group_ids=[1], span=span, now=now
+        (figures,) = list_figures(
+            session, task_ids=[one_task], group_ids=[1], spans=[span], now=now
         )
 
-    for figures in (found, alone):
-        assert (figures.counts, figures.uptime, figures.missed) == (Counts(), None, 0)
-        assert figures.p50_us is figures.p95_us is figures.p99_us is None
+    assert (figures.counts, figures.uptime, figures.missed) == (Counts(), None, 0)
+    assert figures.p50_us is figures.p95_us is figures.p99_us is None

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from argos.server.database import Session
 from argos.server.queries import history, statistics
-from argos.server.queries.rollups import Figures
+from argos.server.queries.figures import Figures
 from argos.server.queries.statistics import Period
 from argos.server.routes.access import Viewer
 from argos.server.routes.dependencies import Now, ReadSession
