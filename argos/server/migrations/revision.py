@@ -24,6 +24,7 @@ REVISIONS = (
     "20261126_told_times",
     "20261126_locations",
     "20261126_agent_clock",
+    "20261126_large_fleets",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

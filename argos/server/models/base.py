@@ -2,8 +2,10 @@
 
 from sqlalchemy import (
     BigInteger,
+    Index,
     Integer,
     MetaData,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase
 
@@ -28,4 +30,14 @@ class Base(DeclarativeBase):
             "fk": "%(table_name)s_%(column_0_name)s_fkey",
             "pk": "%(table_name)s_pkey",
         }
+    )
+
+
+def partial_index(
+    name: str, condition: str, *columns: str, unique: bool = False
+) -> Index:
+    """An index of the rows for which a condition holds: it costs others nothing."""
+    where = text(condition)
+    return Index(
+        name, *columns, unique=unique, postgresql_where=where, sqlite_where=where
     )

@@ -9,7 +9,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -17,7 +16,7 @@ from argos.core.cause import Cause
 from argos.core.incident import EventKind
 from argos.core.severity import Severity, Status
 from argos.server.columns import JsonDocument, UtcDateTime, text_enum
-from argos.server.models.base import SEVERITY, STATUS, Base, BigId
+from argos.server.models.base import SEVERITY, STATUS, Base, BigId, partial_index
 from argos.server.models.task import Task
 
 
@@ -32,6 +31,9 @@ class DeliveryState(StrEnum):
     """Given up: refused for good, or tried for a day."""
 
 
+_PLACE = ("opened_at", "id")
+
+
 class Incident(Base):
     """The time during which a task is not ok."""
 
@@ -41,16 +43,16 @@ class Incident(Base):
     task_id: Mapped[int] = mapped_column(
         ForeignKey("tasks.id", ondelete="CASCADE"), index=True
     )
-    opened_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """When the first of the failures was measured."""
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     severity: Mapped[Severity] = mapped_column(SEVERITY)
     """The most urgent severity that was told."""
     steps_told: Mapped[int] = mapped_column(default=0, server_default="0")
     """How many steps of the escalation have been made."""
-    parent_id: Mapped[int | None] = mapped_column(BigId, index=True)
-    """The incident that it is gathered under; that one has none itself. It may be gone
-    with its task, and those under it still belong together."""
+    parent_id: Mapped[int | None] = mapped_column(BigId)
+    """The incident that it is gathered under; that one has none itself. When that one is
+    deleted with its task, a trigger sets this to NULL."""
     cause: Mapped[Cause | None] = mapped_column(
         Enum(
             Cause,
@@ -77,13 +79,21 @@ class Incident(Base):
 
     # A task has at most one open incident, whatever two servers do at once.
     __table_args__ = (
-        Index(
-            "uq_incidents_open_task_id",
-            "task_id",
-            unique=True,
-            postgresql_where=text("closed_at IS NULL"),
-            sqlite_where=text("closed_at IS NULL"),
+        partial_index(
+            "uq_incidents_open_task_id", "closed_at IS NULL", "task_id", unique=True
         ),
+        # Lists, newest first: of all, and of those that speak for themselves.
+        partial_index("ix_incidents_open", "closed_at IS NULL", "severity", *_PLACE),
+        partial_index("ix_incidents_closed", "closed_at IS NOT NULL", *_PLACE),
+        partial_index(
+            "ix_incidents_leading", "parent_id IS NULL AND closed_at IS NULL", *_PLACE
+        ),
+        partial_index(
+            "ix_incidents_led", "parent_id IS NULL AND closed_at IS NOT NULL", *_PLACE
+        ),
+        # What an incident speaks for, newest first, and whether any of it is open.
+        Index("ix_incidents_parent_id_closed_at", "parent_id", "closed_at"),
+        Index("ix_incidents_parent_id_opened_at", "parent_id", "opened_at", "id"),
     )
 
 
@@ -168,36 +178,17 @@ class Delivery(Base):
 
     __table_args__ = (
         # list_due_recipients
-        Index(
-            "ix_deliveries_waiting",
-            "due_at",
-            postgresql_where=text("state = 'waiting'"),
-            sqlite_where=text("state = 'waiting'"),
-        ),
+        partial_index("ix_deliveries_waiting", "state = 'waiting'", "due_at"),
         # list_pending
-        Index(
-            "ix_deliveries_recipient_waiting",
-            "recipient",
-            "id",
-            postgresql_where=text("state = 'waiting'"),
-            sqlite_where=text("state = 'waiting'"),
+        partial_index(
+            "ix_deliveries_recipient_waiting", "state = 'waiting'", "recipient", "id"
         ),
         # claim_batch, finish_batch
         Index("ix_deliveries_batch_id", "batch_id"),
         # list_held_over, list_held_of
-        Index(
-            "ix_deliveries_held",
-            "held_until",
-            postgresql_where=text("held_until IS NOT NULL"),
-            sqlite_where=text("held_until IS NOT NULL"),
-        ),
+        partial_index("ix_deliveries_held", "held_until IS NOT NULL", "held_until"),
         # The list of those that were given up.
-        Index(
-            "ix_deliveries_dead",
-            "id",
-            postgresql_where=text("state = 'dead'"),
-            sqlite_where=text("state = 'dead'"),
-        ),
+        partial_index("ix_deliveries_dead", "state = 'dead'", "id"),
     )
 
 

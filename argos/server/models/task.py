@@ -17,7 +17,6 @@ from sqlalchemy import (
     case,
     false,
     select,
-    text,
     true,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
@@ -30,7 +29,7 @@ from argos.core.probe import IPVersion
 from argos.core.schedule import next_run as next_run_after
 from argos.core.severity import Severity, Status
 from argos.server.columns import Facts, Flag, JsonDocument, UtcDateTime, text_enum
-from argos.server.models.base import SEVERITY, STATUS, Base, BigId
+from argos.server.models.base import SEVERITY, STATUS, Base, BigId, partial_index
 
 
 class Method(StrEnum):
@@ -115,6 +114,10 @@ class Schedule(Base):
     # lease_tasks walks one (pool, shard) from the earliest due row on.
     __table_args__ = (
         Index("ix_schedule_pool_shard_due_at", "pool", "shard", "due_at"),
+        # list_unserved_locations
+        partial_index("ix_schedule_location", "location IS NOT NULL", "location"),
+        # lock_stalled_tasks
+        partial_index("ix_schedule_stalled", "expired_leases >= 3", "id"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -223,26 +226,23 @@ class Task(Base):
     __table_args__ = (
         Index("similar_tasks", "task_group"),
         # Pages show first what is wrong; on a healthy fleet this index is tiny.
-        Index(
+        partial_index(
             "ix_tasks_not_ok",
+            "severity <> 'ok' AND archived_at IS NULL",
             "severity",
             "website_id",
-            postgresql_where=text("severity <> 'ok' AND archived_at IS NULL"),
-            sqlite_where=text("severity <> 'ok' AND archived_at IS NULL"),
         ),
         # Rows for which an answer is awaited: few, and looked for every few seconds.
-        Index(
-            "ix_tasks_confirming",
-            "confirming_since",
-            postgresql_where=text("confirming_since IS NOT NULL"),
-            sqlite_where=text("confirming_since IS NOT NULL"),
+        partial_index(
+            "ix_tasks_confirming", "confirming_since IS NOT NULL", "confirming_since"
         ),
         # Few websites are watched from several locations.
-        Index(
-            "ix_tasks_watch_key",
-            "watch_key",
-            postgresql_where=text("watch_key IS NOT NULL"),
-            sqlite_where=text("watch_key IS NOT NULL"),
+        partial_index("ix_tasks_watch_key", "watch_key IS NOT NULL", "watch_key"),
+        # list_orphans
+        partial_index(
+            "ix_tasks_told_apart",
+            "watch_key IS NOT NULL AND told_severity <> 'ok'",
+            "id",
         ),
         {"postgresql_with": {"fillfactor": "70"}},
     )

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from argos.server.models import Result, Schedule, Task
+from argos.server.queries import remembered
 from argos.server.queries.bulk import is_sqlite
 
 
@@ -19,14 +20,15 @@ class TaskCounts:
 
 def count_tasks(session: Session) -> TaskCounts:
     """Tasks by whether an agent holds them; archived ones count nowhere."""
-    is_leased = case((Schedule.leased_at.is_not(None), 1), else_=0)
-    total, selected = session.execute(
-        select(func.count(), func.coalesce(func.sum(is_leased), 0))
+    # Those that hold a lease are few: from the narrow rows to the wide ones.
+    leased = select(Schedule.id).where(Schedule.leased_at.is_not(None))
+    selected = session.scalar(
+        select(func.count())
         .select_from(Task)
-        .join(Schedule, Schedule.id == Task.group_id)
-        .where(Task.archived_at.is_(None))
-    ).one()
-    return TaskCounts(upcoming=total - selected, selected=selected)
+        .where(Task.group_id.in_(leased), Task.archived_at.is_(None))
+    )
+    total = remembered.count(session, Task)
+    return TaskCounts(upcoming=max(0, total - (selected or 0)), selected=selected or 0)
 
 
 MANY_RESULTS = 1_000_000

@@ -4,20 +4,24 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import case, exists, func, or_, select
+from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from argos.core.severity import Severity
 from argos.server.models import Incident, Task
-from argos.server.queries.bulk import id_in
+from argos.server.queries.bulk import id_in, id_list, run
 from argos.server.queries.gathering import leader_id
 from argos.server.queries.incident_list import (
+    IS_CLOSED,
+    IS_OPEN,
     IncidentRow,
     IncidentSearch,
+    Kind,
+    Place,
+    find_newest,
     incident_rows,
-    is_before,
+    list_newest,
 )
 from argos.server.queries.selection import fetch, severity_of, urgency_of
 
@@ -38,6 +42,8 @@ class Gathered:
     """When the last of them ended; None: some are open."""
     children: Sequence[IncidentRow]
     """The first of the others, what is open first."""
+    is_crowd: bool = False
+    """There are more than were counted."""
 
 
 def list_leaders(session: Session, search: IncidentSearch) -> Sequence[IncidentRow]:
@@ -45,34 +51,36 @@ def list_leaders(session: Session, search: IncidentSearch) -> Sequence[IncidentR
 
     Open are those for which any that they speak for is.
     """
-    parent = aliased(Incident)
-    statement = (
-        incident_rows()
-        .where(
-            # The one that spoke for it may have gone with its task.
-            or_(
-                Incident.parent_id.is_(None),
-                ~exists().where(parent.id == Incident.parent_id),
-            )
+    if search.is_open is None:
+        places = find_newest(session, [_LEADING, _LED], search)
+    elif search.is_open:
+        places = find_newest(session, [_LEADING], search)
+        places += find_newest(session, [_still_spoken_for(places, search)], search)
+    else:
+        places = find_newest(session, [(*_LED, ~_speaks_for_open())], search)
+    return list_newest(session, places, search)
+
+
+_LEADING: Kind = (IS_OPEN, Incident.parent_id.is_(None))
+_LED: Kind = (IS_CLOSED, Incident.parent_id.is_(None))
+
+
+def _still_spoken_for(leading: Sequence[Place], search: IncidentSearch) -> Kind:
+    """Leaders that are over while others that they speak for are not."""
+    child = aliased(Incident)
+    if len(leading) <= search.limit:
+        open_parents = select(child.parent_id).where(
+            child.closed_at.is_(None), child.parent_id.is_not(None)
         )
-        .limit(search.limit + 1)
-    )
-    if search.is_open is not None:
-        is_open = Incident.id.in_(_open_leader_ids())
-        statement = statement.where(is_open if search.is_open else ~is_open)
-    if search.before is not None:
-        statement = statement.where(is_before(*search.before))
-    return [IncidentRow(*row) for row in fetch(session, statement)]
+        return (*_LED, Incident.id.in_(open_parents))
+    # Only those among the open ones are shown: of a storm not all are looked through.
+    opened_at, _ = min(leading)
+    return (*_LED, Incident.opened_at >= opened_at, _speaks_for_open())
 
 
-def _open_leader_ids() -> Any:
-    member, leader = aliased(Incident), aliased(Incident)
-    return (
-        select(func.coalesce(leader.id, member.id))
-        .select_from(member)
-        .outerjoin(leader, leader.id == member.parent_id)
-        .where(member.closed_at.is_(None))
-    )
+def _speaks_for_open() -> ColumnElement[bool]:
+    child = aliased(Incident)
+    return exists().where(child.parent_id == Incident.id, child.closed_at.is_(None))
 
 
 def list_gathered(
@@ -81,6 +89,8 @@ def list_gathered(
     """What incidents speak for; those that speak for themselves alone are left out."""
     if not leader_ids:
         return {}
+    crowds = _sample_crowds(session, leader_ids)
+    is_member = _is_member(session, leader_ids, crowds)
     urgency = urgency_of(Incident.severity)
     leader = leader_id()
     is_open = Incident.closed_at.is_(None)
@@ -95,49 +105,101 @@ def list_gathered(
             func.max(Incident.closed_at),
         )
         .join(Task, Task.id == Incident.task_id)
-        .where(
-            or_(
-                id_in(session, Incident.id, leader_ids),
-                id_in(session, Incident.parent_id, leader_ids),
-            )
-        )
+        .where(or_(id_in(session, Incident.id, leader_ids), is_member))
         .group_by(leader)
         .having(func.count() > 1),
     )
-    children = _list_first_children(session, leader_ids=[row[0] for row in rows])
+    children = _list_first_children(session, is_member)
     return {
         id_: Gathered(
             count=count,
             open_count=open_count,
             website_count=website_count,
             severity=severity_of(worst),
-            closed_at=None if open_count else closed_at,
+            closed_at=None if open_count else _last(crowds.get(id_), closed_at),
             children=children[id_],
+            is_crowd=id_ in crowds,
         )
         for id_, count, open_count, website_count, worst, closed_at in rows
     }
 
 
+CROWD = 1_000
+"""Of more incidents under one, only so many are looked at for a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """What is looked at of the incidents that one speaks for: what is open first."""
+
+    ids: Sequence[int]
+    closed_at: datetime | None
+    """When the last of all ended, as far as they have."""
+
+
+def _last(crowd: _Crowd | None, closed_at: datetime | None) -> datetime | None:
+    ends = [closed_at, crowd.closed_at if crowd else None]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _sample_crowds(
+    session: Session, leader_ids: Collection[int]
+) -> Mapping[int, _Crowd]:
+    """Those of the leaders that speak for very many."""
+    which, parameters = id_list(session, list(leader_ids))
+    sizes = run(session, _SIZES.format(which=which, crowd=CROWD), parameters)
+    return {id_: _sample(session, id_) for id_, size in sizes if size > CROWD}
+
+
+_SIZES = """
+SELECT l.id, (SELECT count(*) FROM (
+  SELECT 1 FROM incidents c WHERE c.parent_id = l.id LIMIT {crowd} + 1) AS seen)
+FROM incidents l WHERE l.id {which}
+"""
+
+
+def _sample(session: Session, parent_id: int) -> _Crowd:
+    ids: list[int] = []
+    for condition in (IS_OPEN, IS_CLOSED):
+        statement = select(Incident.id).where(
+            Incident.parent_id == parent_id, condition
+        )
+        ids += session.scalars(statement.limit(CROWD - len(ids)))
+    closed_at = session.scalar(
+        select(func.max(Incident.closed_at)).where(Incident.parent_id == parent_id)
+    )
+    return _Crowd(ids, closed_at)
+
+
+def _is_member(
+    session: Session, leader_ids: Collection[int], crowds: Mapping[int, _Crowd]
+) -> ColumnElement[bool]:
+    """Which incidents under some leaders are looked at."""
+    others = [id_ for id_ in leader_ids if id_ not in crowds]
+    is_member = id_in(session, Incident.parent_id, others)
+    if not crowds:
+        return is_member
+    sampled = [id_ for crowd in crowds.values() for id_ in crowd.ids]
+    return or_(is_member, id_in(session, Incident.id, sampled))
+
+
 def list_children(
     session: Session, *, parent_id: int, limit: int = 500
 ) -> Sequence[IncidentRow]:
-    """The incidents that an incident speaks for."""
-    statement = incident_rows().where(Incident.parent_id == parent_id).limit(limit)
-    return [IncidentRow(*row) for row in fetch(session, statement)]
+    """The incidents that an incident speaks for, the newest first."""
+    search = IncidentSearch(limit=limit)
+    places = find_newest(session, [(Incident.parent_id == parent_id,)], search)
+    return list_newest(session, places, search)[:limit]
 
 
 def _list_first_children(
-    session: Session, *, leader_ids: Collection[int]
+    session: Session, is_member: ColumnElement[bool]
 ) -> Mapping[int, Sequence[IncidentRow]]:
     place = func.row_number().over(
         partition_by=Incident.parent_id,
         order_by=(Incident.closed_at.is_not(None), Incident.opened_at, Incident.id),
     )
-    ranked = (
-        select(Incident.id, place.label("place"))
-        .where(id_in(session, Incident.parent_id, leader_ids))
-        .subquery()
-    )
+    ranked = select(Incident.id, place.label("place")).where(is_member).subquery()
     statement = (
         incident_rows()
         .order_by(None)

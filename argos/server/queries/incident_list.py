@@ -1,7 +1,7 @@
 """Incidents, as the pages list and tell them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ from argos.server.models import (
     Website,
 )
 from argos.server.queries.bulk import id_in
-from argos.server.queries.selection import fetch
+from argos.server.queries.selection import fetch, inline
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +106,64 @@ class IncidentSearch:
 
 def list_incidents(session: Session, search: IncidentSearch) -> Sequence[IncidentRow]:
     """Incidents, newest first; one more than asked for tells of a next page."""
-    statement = incident_rows().limit(search.limit + 1)
-    if search.is_open is not None:
-        closed = Incident.closed_at
-        statement = statement.where(
-            closed.is_(None) if search.is_open else closed.is_not(None)
-        )
-    if search.before is not None:
-        statement = statement.where(is_before(*search.before))
+    kinds: list[Kind] = []
     if search.parent_id is not None:
-        statement = statement.where(Incident.parent_id == search.parent_id)
+        kinds = [_children_of(search.parent_id, search.is_open)]
+        return list_newest(session, find_newest(session, kinds, search), search)
+    if search.is_open is not False:
+        # By severity, as they are indexed.
+        kinds += [(IS_OPEN, Incident.severity == inline(each)) for each in Severity]
+    if search.is_open is not True:
+        kinds.append((IS_CLOSED,))
+    return list_newest(session, find_newest(session, kinds, search), search)
+
+
+IS_OPEN = Incident.closed_at.is_(None)
+IS_CLOSED = Incident.closed_at.is_not(None)
+Kind = tuple[ColumnElement[bool], ...]
+"""Conditions of an index from which the newest incidents can be read."""
+Place = tuple[datetime, int]
+"""When an incident began, and its id."""
+
+
+def _children_of(parent_id: int, is_open: bool | None) -> Kind:
+    is_child = Incident.parent_id == parent_id
+    if is_open is None:
+        return (is_child,)
+    return (is_child, IS_OPEN if is_open else IS_CLOSED)
+
+
+def find_newest(
+    session: Session, kinds: Iterable[Kind], search: IncidentSearch
+) -> list[Place]:
+    """The places of incidents of any of these kinds: of each the newest, and one more.
+
+    Each is read by its own index, whatever lies between in the list.
+    """
+    places: list[Place] = []
+    for conditions in kinds:
+        statement = (
+            select(Incident.opened_at, Incident.id)
+            .where(*conditions)
+            .order_by(Incident.opened_at.desc(), Incident.id.desc())
+            .limit(search.limit + 1)
+        )
+        if search.before is not None:
+            statement = statement.where(is_before(*search.before))
+        places += [(opened_at, id_) for opened_at, id_ in session.execute(statement)]
+    return places
+
+
+def list_newest(
+    session: Session, places: Iterable[Place], search: IncidentSearch
+) -> Sequence[IncidentRow]:
+    """The newest of the incidents at these places, one more than asked for."""
+    newest = sorted(places, reverse=True)[: search.limit + 1]
+    if not newest:
+        return []
+    statement = incident_rows().where(
+        id_in(session, Incident.id, [id_ for _, id_ in newest])
+    )
     return [IncidentRow(*row) for row in fetch(session, statement)]
 
 

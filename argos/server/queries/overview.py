@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from argos.core.schedule import SHARDS
 from argos.core.severity import Severity
 from argos.server.models import Agent, Schedule, Task, Website
+from argos.server.queries import remembered
+from argos.server.queries.bulk import driver_moment, moment_reader
 from argos.server.queries.selection import IS_ACTIVE, IS_NOT_OK
 
 
@@ -59,20 +62,38 @@ class AgentSummary:
 
 def count_fleet(session: Session) -> FleetCounts:
     """Count checks and websites by severity."""
-    not_ok = session.execute(
-        select(Task.severity, func.count(), func.count(Task.website_id.distinct()))
+    checks = dict.fromkeys(Severity, 0)
+    websites = dict.fromkeys(Severity, 0)
+    # In the order of the index: nothing is sorted to find what repeats.
+    by_website = (
+        select(Task.severity, Task.website_id, func.count().label("checks"))
         .where(IS_NOT_OK)
-        .group_by(Task.severity)
-    ).all()
-    checks = dict.fromkeys(Severity, 0) | {row[0]: row[1] for row in not_ok}
-    websites = dict.fromkeys(Severity, 0) | {row[0]: row[2] for row in not_ok}
-    checks[Severity.OK] = max(0, count_tasks(session) - sum(checks.values()))
-    website_count = count_websites(session)
-    troubled = session.scalar(
-        select(func.count(Task.website_id.distinct())).where(IS_NOT_OK)
+        .group_by(Task.severity, Task.website_id)
+        .cte("by_website")
     )
-    websites[Severity.OK] = max(0, website_count - (troubled or 0))
-    return FleetCounts(checks, websites, website_count)
+    for severity, check_count, website_count in session.execute(
+        select(
+            by_website.c.severity,
+            func.sum(by_website.c.checks),
+            func.count(by_website.c.website_id),
+        ).group_by(by_website.c.severity)
+    ):
+        checks[severity] = int(check_count)
+        websites[severity] = website_count
+    checks[Severity.OK] = max(0, count_tasks(session) - sum(checks.values()))
+    all_websites = count_websites(session)
+    troubled = _count_troubled(session, websites)
+    websites[Severity.OK] = max(0, all_websites - troubled)
+    return FleetCounts(checks, websites, all_websites)
+
+
+def _count_troubled(session: Session, websites: Mapping[Severity, int]) -> int:
+    """Websites that have any check which is not ok; of one severity that is known."""
+    counts = [count for count in websites.values() if count]
+    if len(counts) <= 1:
+        return sum(counts)
+    found = select(Task.website_id).where(IS_NOT_OK).distinct().subquery()
+    return session.scalar(select(func.count(found.c.website_id))) or 0
 
 
 def count_severities(session: Session) -> dict[Severity, int]:
@@ -82,22 +103,19 @@ def count_severities(session: Session) -> dict[Severity, int]:
 
 def count_tasks(session: Session) -> int:
     """How many tasks the config names."""
-    return session.scalar(select(func.count()).select_from(Task).where(IS_ACTIVE)) or 0
+    return remembered.count(session, Task)
 
 
 def count_websites(session: Session) -> int:
     """How many websites the config names."""
-    statement = (
-        select(func.count()).select_from(Website).where(Website.archived_at.is_(None))
-    )
-    return session.scalar(statement) or 0
+    return remembered.count(session, Website)
 
 
-MANY_WAITING = 100_000
+MANY_WAITING = 10_000
 
 
 def count_waiting_tasks(session: Session, *, now: datetime) -> int:
-    """How many tasks are due, or never ran, and are leased by nobody; at most 100,000."""
+    """How many tasks are due, or never ran, and are leased by nobody; at most 10,000."""
     waiting = (
         select(Task.id)
         .join(Schedule, Schedule.id == Task.group_id)
@@ -110,11 +128,25 @@ def count_waiting_tasks(session: Session, *, now: datetime) -> int:
 
 def get_oldest_due_at(session: Session, *, now: datetime) -> datetime | None:
     """Since when the task group that waits longest has been due; None: none waits."""
-    return session.scalar(
-        select(func.min(Schedule.due_at)).where(
-            Schedule.due_at <= now, Schedule.leased_at.is_(None)
-        )
-    )
+    row = session.execute(text(_OLDEST), {"now": driver_moment(session, now)}).one()
+    moment: datetime | None = moment_reader(session)(row[0])
+    return moment
+
+
+# The first of each queue, instead of all that is due.
+_OLDEST = f"""
+WITH RECURSIVE pools (pool) AS (
+  SELECT min(pool) FROM schedule UNION ALL
+  SELECT (SELECT min(s.pool) FROM schedule s WHERE s.pool > p.pool)
+  FROM pools p WHERE p.pool IS NOT NULL),
+shards (shard) AS (
+  SELECT 0 UNION ALL SELECT shard + 1 FROM shards WHERE shard < {SHARDS - 1})
+SELECT min((SELECT s.due_at FROM schedule s
+  WHERE s.pool = p.pool AND s.shard = h.shard AND s.due_at <= :now
+    AND s.leased_at IS NULL
+  ORDER BY s.due_at LIMIT 1))
+FROM pools p CROSS JOIN shards h WHERE p.pool IS NOT NULL
+"""  # noqa: S608  # a constant of ours
 
 
 def list_agents(session: Session) -> Sequence[AgentSummary]:

@@ -48,15 +48,24 @@ STORM = 1_000
 """Of more open incidents of one severity only the newest are looked at for cards."""
 
 
-def count_open_incidents(session: Session) -> tuple[int, int]:
-    """How many incidents are open, on how many websites."""
-    row = session.execute(
-        select(func.count(), func.count(Task.website_id.distinct()))
-        .select_from(Incident)
-        .join(Task, Task.id == Incident.task_id)
-        .where(Incident.closed_at.is_(None), Task.archived_at.is_(None))
-    ).one()
-    return row[0], row[1]
+MANY_OPEN = 10_000
+
+
+def count_open_incidents(session: Session) -> tuple[int, int | None]:
+    """How many incidents are open, on how many websites; of very many that is left out.
+
+    The incidents of a task end when it is archived.
+    """
+    is_open = Incident.closed_at.is_(None)
+    count = session.scalar(select(func.count()).where(is_open)) or 0
+    if count > MANY_OPEN:
+        return count, None
+    websites = session.scalar(
+        select(func.count(Task.website_id.distinct()))
+        .join(Incident, Incident.task_id == Task.id)
+        .where(is_open)
+    )
+    return count, websites or 0
 
 
 def list_open_troubles(session: Session, *, limit: int = 200) -> list[OpenTrouble]:

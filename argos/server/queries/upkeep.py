@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy import bindparam, delete, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
@@ -128,7 +128,9 @@ def lock_stalled_tasks(session: Session, *, count: int) -> list[int]:
         select(Task.id)
         .join(Schedule, Schedule.id == Task.group_id)
         .where(
-            Schedule.expired_leases >= EXPIRED_LEASES_BEFORE_BACKOFF,
+            # Written out: a partial index serves only what stands literally.
+            Schedule.expired_leases
+            >= literal(EXPIRED_LEASES_BEFORE_BACKOFF, literal_execute=True),
             Task.severity != Severity.UNKNOWN,
             Task.archived_at.is_(None),
         )

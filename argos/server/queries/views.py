@@ -12,6 +12,7 @@ from argos.core.quorum import View
 from argos.core.severity import Severity
 from argos.server.models import Agent, Schedule, Task
 from argos.server.queries.bulk import id_in, is_sqlite, key_in
+from argos.server.queries.selection import inline
 
 GRACE = timedelta(minutes=2)
 """A location answers as long as its runs are not overdue by more, nor blind for longer."""
@@ -177,7 +178,7 @@ def list_orphans(
         .where(
             Task.watch_key.is_not(None),
             Task.quorum > 1,
-            Task.told_severity != Severity.OK,
+            Task.told_severity != inline(Severity.OK),
             Task.archived_at.is_(None),
             is_unseen,
         )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.orm import Session
@@ -28,6 +29,7 @@ from argos.core.rollup import Counts, merge, percentile_us
 from argos.core.severity import Severity
 from argos.server.models import Result, Task, Website
 from argos.server.queries import rollups
+from argos.server.queries.bulk import id_in, is_sqlite
 from argos.server.queries.rollups import HourSpan
 from argos.server.queries.selection import (
     IS_ACTIVE,
@@ -94,22 +96,31 @@ class WebsitePage:
 
 def list_websites(session: Session, search: WebsiteSearch) -> WebsitePage:
     """A page of websites, the most urgent first."""
-    places = _not_ok_places(session, search, limit=search.limit + 1)
+    matches = _matches(session, search.text)
+    places = _not_ok_places(session, search, matches, limit=search.limit + 1)
     if len(places) <= search.limit:
-        places += _ok_places(session, search, limit=search.limit + 1 - len(places))
+        left = search.limit + 1 - len(places)
+        places += _ok_places(session, search, matches, limit=left)
     shown = places[: search.limit]
     states = list_website_states(session, website_ids=[place.id for place in shown])
     return WebsitePage(states, shown[-1] if len(places) > search.limit else None)
 
 
 def _not_ok_places(
-    session: Session, search: WebsiteSearch, *, limit: int
+    session: Session,
+    search: WebsiteSearch,
+    matches: ColumnElement[bool],
+    *,
+    limit: int,
 ) -> list[WebsitePlace]:
     """Places of websites that are not ok, from one urgency to the next."""
     places: list[WebsitePlace] = []
+    asked = _severity_of(search.state)
+    if asked is not None and not _is_any(session, asked):
+        return places
     for severity in _BY_URGENCY:
         if len(places) < limit and _may_hold(search, severity):
-            statement = _places_of(session, search, severity)
+            statement = _places_of(session, search, severity).where(matches)
             rows = fetch(session, statement.limit(limit - len(places)))
             places += [WebsitePlace(severity.urgency, *row) for row in rows]
     return places
@@ -160,13 +171,18 @@ def _places_of(
         statement = statement.where(_has(asked))
     if search.after is not None and search.after.urgency == severity.urgency:
         statement = statement.where(_comes_after(search.after))
-    return _matching(statement, search.text)
+    return statement
 
 
 def _has(severity: Severity) -> ColumnElement[bool]:
     return exists().where(
         Task.website_id == Website.id, IS_NOT_OK, Task.severity == inline(severity)
     )
+
+
+def _is_any(session: Session, severity: Severity) -> bool:
+    some = exists().where(IS_NOT_OK, Task.severity == inline(severity))
+    return bool(session.scalar(select(some)))
 
 
 def _is_many(session: Session, severity: Severity) -> bool:
@@ -182,20 +198,24 @@ def _is_many(session: Session, severity: Severity) -> bool:
 
 
 def _ok_places(
-    session: Session, search: WebsiteSearch, *, limit: int
+    session: Session,
+    search: WebsiteSearch,
+    matches: ColumnElement[bool],
+    *,
+    limit: int,
 ) -> list[WebsitePlace]:
     if search.state not in {WebsiteFilter.ALL, WebsiteFilter.OK}:
         return []
     is_troubled = exists().where(Task.website_id == Website.id, IS_NOT_OK)
     statement = (
         select(Website.host, Website.id)
-        .where(Website.archived_at.is_(None), ~is_troubled)
+        .where(Website.archived_at.is_(None), ~is_troubled, matches)
         .order_by(Website.host, Website.id)
         .limit(limit)
     )
     if search.after is not None and search.after.urgency == 0:
         statement = statement.where(_comes_after(search.after))
-    rows = fetch(session, _matching(statement, search.text))
+    rows = fetch(session, statement)
     return [WebsitePlace(0, host, id_) for host, id_ in rows]
 
 
@@ -203,18 +223,24 @@ def _comes_after(place: WebsitePlace) -> Any:
     return tuple_(Website.host, Website.id) > tuple_(place.host, place.id)
 
 
-def _matching(
-    statement: Select[*tuple[Any, ...]], text: str
-) -> Select[*tuple[Any, ...]]:
+MANY_MATCHES = 1_000
+"""So many websites are looked up by their ids instead of by what was searched for."""
+
+
+def _matches(session: Session, text: str) -> ColumnElement[bool]:
+    """Which websites were searched for: all are looked through once, if at all."""
     if not text:
-        return statement
+        return true()
     pattern = like_pattern(text.casefold())
-    return statement.where(
-        or_(
-            func.lower(Website.host).like(pattern, escape="\\"),
-            func.lower(Website.name).like(pattern, escape="\\"),
-        )
-    )
+    names = [Website.host, Website.name]
+    if is_sqlite(session):
+        # Its LIKE knows no case, and without `lower` it takes half as long.
+        is_like = or_(*(name.like(pattern, escape="\\") for name in names))
+    else:
+        is_like = or_(*(func.lower(name).like(pattern, escape="\\") for name in names))
+    found = select(Website.id).where(is_like).limit(MANY_MATCHES + 1)
+    ids = session.scalars(found).all()
+    return is_like if len(ids) > MANY_MATCHES else id_in(session, Website.id, ids)
 
 
 def list_website_states(

@@ -20,6 +20,8 @@ from argos.server.services.config_watch import ConfigWatch
 from argos.server.services.lease import Backlog
 from argos.server.services.stats import Kept
 
+HOSTS_STALE_S = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class AppState:
@@ -35,8 +37,8 @@ class AppState:
     stats: Kept[StatsAnswer] = field(default_factory=Kept)
     fleet: Kept[FleetCounts] = field(default_factory=Kept)
     waiting_tasks: Kept[int] = field(default_factory=Kept)
-    open_incidents: Kept[tuple[int, int]] = field(default_factory=Kept)
-    hosts: Kept[bytes] = field(default_factory=Kept)
+    open_incidents: Kept[tuple[int, int | None]] = field(default_factory=Kept)
+    hosts: Kept[bytes] = field(default_factory=lambda: Kept(stale_s=HOSTS_STALE_S))
     """The list of all websites, as JSON."""
 
     @property

@@ -17,7 +17,7 @@ from argos.server.plan import (
     is_mass_removal,
     known_recipients,
 )
-from argos.server.queries import staging, sync
+from argos.server.queries import remembered, staging, sync
 from argos.server.services.leaving import tell_leaving
 from argos.server.settings import LoadedConfig
 
@@ -63,6 +63,7 @@ def reconcile(
             session, loaded.config, now=now, allow_mass_removal=allow_mass_removal
         )
         sync.set_config_cache(session, entries, now=now)
+        remembered.remember(session, now=now)
     log.info(
         "Applied the config: %d task(s) archived, %d added, %d updated",
         counts.deleted, counts.added, counts.updated,

@@ -1,11 +1,13 @@
 """GET /api/stats and /api/severities: true values, for everybody."""
 
+import threading
 from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
 from argos.clock import utcnow
 from argos.core.severity import Severity
+from argos.errors import DatabaseUnreachable
 from argos.protocol import StatsAnswer
 from argos.server.models import Task
 from argos.server.queries.leases import lease_groups
@@ -82,3 +84,84 @@ def test_counting_takes_a_small_share_of_the_time_however_often_it_is_asked(data
         turns += 1
 
     assert 15 <= turns <= 25
+
+
+class HandClock:
+    """Goes on when it is told to."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def utcnow(self) -> datetime:
+        return utcnow()
+
+
+def test_who_asks_for_what_costs_much_gets_the_former_answer_while_one_is_made():
+    clock = HandClock()
+    kept: Kept[int] = Kept(stale_s=300)
+    made = 0
+    may_end = threading.Event()
+
+    def make() -> int:
+        nonlocal made
+        made += 1
+        clock.now += 2  # it costs so much
+        if made == 2:
+            may_end.wait()
+        return made
+
+    answers = [kept.get(make, clock)]
+    clock.now += 39
+    answers.append(kept.get(make, clock))
+    clock.now += 2
+    answers += [kept.get(make, clock), kept.get(make, clock)]
+    may_end.set()
+    kept.wait()
+    answers.append(kept.get(make, clock))
+    clock.now += 301
+    answers.append(kept.get(make, clock))
+
+    assert (answers, made) == ([1, 1, 1, 1, 2, 3], 3)
+
+
+def test_a_renewal_that_fails_leaves_the_former_answer(caplog):
+    clock = HandClock()
+    kept: Kept[int] = Kept(stale_s=300)
+    outcomes: list[int | DatabaseUnreachable] = [1, DatabaseUnreachable("gone"), 3]
+
+    def make() -> int:
+        clock.now += 2
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, DatabaseUnreachable):
+            raise outcome
+        return outcome
+
+    answers = []
+    for pause in (0, 45, 45):
+        clock.now += pause
+        answers.append(kept.get(make, clock))
+        kept.wait()
+    answers.append(kept.get(make, clock))
+
+    assert answers == [1, 1, 1, 3]
+    assert "the former stands: gone" in caplog.text
+
+
+def test_what_costs_little_is_made_by_who_asks():
+    clock = HandClock()
+    kept: Kept[int] = Kept(stale_s=300)
+    made = 0
+
+    def make() -> int:
+        nonlocal made
+        made += 1
+        clock.now += 0.05
+        return made
+
+    answers = [kept.get(make, clock)]
+    clock.now += 2
+    answers.append(kept.get(make, clock))
+
+    assert answers == [1, 2]

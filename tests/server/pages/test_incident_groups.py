@@ -4,12 +4,13 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from argos.core.cause import Cause
 from argos.core.severity import Severity
 from argos.server.models import Event, Incident, Task
 from argos.server.queries.incident_groups import (
+    CROWD,
     SHOWN_CHILDREN,
     list_gathered,
     list_leaders,
@@ -118,7 +119,10 @@ def test_a_group_that_is_over_lasted_until_the_last_of_it_ended(admin, add, now)
 
 
 def test_one_whose_parent_is_gone_stands_for_itself(admin, add, seeded):
-    orphan = add(60, parent=9_999)
+    parent = add(70)
+    orphan = add(60, parent=parent)
+    with seeded.transaction() as session:
+        session.execute(delete(Incident).where(Incident.id == parent))
 
     assert listed(admin.get("/incidents").text) == [orphan]
     assert listed(admin.get("/incidents?s=open").text) == [orphan]
@@ -176,6 +180,69 @@ def test_what_is_gathered_is_counted(seeded, add, now):
     assert (found.count, found.open_count, found.website_count) == (4, 2, 4)
     assert found.closed_at is None
     assert [child.id for child in found.children] == [*children[1:], children[0]]
+
+
+def add_many(database, parent: int, count: int, *, closed_at) -> None:
+    with database.transaction() as session:
+        leader = session.get_one(Incident, parent)
+        of_one = {
+            "task_id": leader.task_id,
+            "opened_at": leader.opened_at,
+            "closed_at": closed_at,
+            "severity": Severity.CRITICAL,
+            "parent_id": parent,
+            "cause": Cause.ADDRESS,
+            "address": ADDRESS,
+        }
+        session.execute(insert(Incident), [of_one] * count)
+
+
+def test_very_many_under_one_are_not_counted_through(admin, seeded, add, now):
+    parent = add(60, is_open=False)
+    add_many(seeded, parent, CROWD, closed_at=now - 20 * MINUTE)
+    with seeded.reading() as session:
+        counted = list_gathered(session, leader_ids=[parent])[parent]
+    add(50, parent=parent, is_open=False, closed_at=now - MINUTE)
+
+    with seeded.reading() as session:
+        over = list_gathered(session, leader_ids=[parent])[parent]
+    still_open = add(50, parent=parent)
+    with seeded.reading() as session:
+        found = list_gathered(session, leader_ids=[parent])[parent]
+
+    assert (counted.count, counted.is_crowd) == (CROWD + 1, False)
+    assert (over.is_crowd, over.closed_at) == (True, now - MINUTE)
+    assert (found.count, found.open_count, found.closed_at) == (CROWD + 1, 1, None)
+    assert found.children[0].id == still_open
+    assert len(found.children) == SHOWN_CHILDREN
+    page = admin.get("/incidents?s=open").text
+    assert "speaks for over 1,000 more incidents" in page
+    assert f'<a href="/incident/{parent}#children">More of them</a>' in page
+
+
+def test_open_groups_that_speak_are_in_their_place_among_many(seeded, add):
+    shown = [add(1_000, is_open=False)]
+    add(1, parent=shown[0])
+    for place in range(3):
+        shown.append(add(900 - place))
+        add(899 - place, is_open=False)
+    shown.append(add(800, is_open=False))
+    add(2, parent=shown[-1])
+    shown.append(add(700))
+    shown.reverse()
+
+    for limit in (1, 2, 4, 6, 9):
+        found = []
+        before = None
+        while True:
+            search = IncidentSearch(is_open=True, before=before, limit=limit)
+            with seeded.reading() as session:
+                rows = list_leaders(session, search)
+            found += [row.id for row in rows[:limit]]
+            if len(rows) <= limit:
+                break
+            before = (rows[limit - 1].opened_at, rows[limit - 1].id)
+        assert found == shown
 
 
 def test_an_incident_of_the_demonstration_is_listed_as_before(admin, seeded):
