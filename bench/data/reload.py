@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,30 @@ class Cost:
 
     wall_s: float
     cpu_s: float
+    """Of the command alone, without the database's."""
     peak_mb: float
+
+    def __str__(self) -> str:
+        return f"{self.wall_s:.1f} s ({self.cpu_s:.1f}, {self.peak_mb:.0f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The command that applies a config."""
+
+    config: Path
+    command: Sequence[str] = (sys.executable, "-m", "argos")
+
+    def run(self) -> Cost:
+        """Run it, and measure it."""
+        return self._run("reload-config")
+
+    def migrate(self) -> Cost:
+        """Make the tables first."""
+        return self._run("migrate")
+
+    def _run(self, name: str) -> Cost:
+        return _run([*self.command, "server", name, "--config", str(self.config)])
 
 
 def main() -> None:
@@ -71,16 +94,13 @@ def main() -> None:
     commands = {"argos": [sys.executable, "-m", "argos"]}
     if options.ancestor:
         commands["0.10.3"] = [options.ancestor]
-    _say(f"{'command':8} {'database':10} {'websites':>8}  wall s (cpu s, peak MB):")
+    _say(f"{'command':8} {'database':10} {'websites':>8}  wall (cpu s, peak MB):")
     for websites in options.websites:
         for kind in options.databases:
             for name, command in commands.items():
                 with database_url(kind) as url:
                     costs = _measure(command, url, websites)
-                told = "   ".join(
-                    f"{step} {cost.wall_s:.1f} ({cost.cpu_s:.1f}, {cost.peak_mb:.0f})"
-                    for step, cost in costs.items()
-                )
+                told = "   ".join(f"{step} {cost}" for step, cost in costs.items())
                 _say(f"{name:8} {kind:10} {websites:8}  {told}")
 
 
@@ -88,11 +108,11 @@ def _measure(command: list[str], url: str, websites: int) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         write_config(config, url, websites)
-        _run([*command, "server", "migrate", "--config", str(config)])
-        reload = [*command, "server", "reload-config", "--config", str(config)]
-        costs = {"first": _run(reload), "unchanged": _run(reload)}
+        reload = Reload(config, command)
+        reload.migrate()
+        costs = {"first": reload.run(), "unchanged": reload.run()}
         write_config(config, url, websites, changed_every=100)
-        costs["1 % changed"] = _run(reload)
+        costs["1 % changed"] = reload.run()
         return costs
 
 

@@ -66,7 +66,9 @@ def _results(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _spread(seconds: Sequence[float]) -> str:
-    if len(seconds) < 2:
+    if not seconds:
         return "nothing was due"
+    if len(seconds) == 1:
+        return f"p50 {seconds[0] * 1000:.1f} ms, of one call"
     cuts = statistics.quantiles(seconds, n=100)
     return f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms"

@@ -8,7 +8,6 @@ history, to be looked at page by page.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -17,9 +16,8 @@ from argos.core.rollup import HOURS, SLOTS, Kind, hour_of, pack, slot
 from argos.server.columns import to_epoch_us
 from argos.server.database import Database, Session
 from argos.server.queries import partitions
-from argos.server.services.reconcile import reconcile
-from argos.server.settings import read_config
-from bench.data.reload import TASKS_PER_WEBSITE, write_config
+from bench.data.reload import TASKS_PER_WEBSITE
+from bench.scale.troubles import AGENTS, EVENT_COUNT, TROUBLES
 
 CHUNK_TASKS = 50_000
 PERIOD_S = 300
@@ -49,16 +47,6 @@ class Fleet:
         """Results of each task, beside the long histories."""
         long = self.long_websites * TASKS_PER_WEBSITE * LONG_DAYS * 24 * RUNS_AN_HOUR
         return max(1, (self.results - long) // self.tasks)
-
-
-def load_config(
-    database: Database, fleet: Fleet, *, folder: Path, now: datetime
-) -> None:
-    """Write the config of the fleet, and apply it."""
-    path = folder / "fleet.yaml"
-    url = database.url.render_as_string(hide_password=False)
-    write_config(path, url, fleet.websites)
-    reconcile(database, read_config(path, environ={}), now=now, allow_mass_removal=True)
 
 
 def fill(database: Database, fleet: Fleet, *, now: datetime) -> None:
@@ -103,7 +91,7 @@ UPDATE tasks AS t SET
   contiguous_failures = CASE WHEN {bad} THEN 12 ELSE 0 END,
   completed_at = {moment0}, last_severity_update = {moment0},
   severity_since = {since}, failing_since = CASE WHEN {bad} THEN {since} END,
-  event_count = CASE WHEN {bad} THEN 1 ELSE 0 END,
+  event_count = {event_count},
   open_hour = :hour, open_counts = CASE WHEN {bad} THEN :bad_tally ELSE :ok_tally END
 WHERE t.id >= :first AND t.id < :last AND t.archived_at IS NULL
 """
@@ -125,28 +113,6 @@ INSERT INTO group_days (group_key, day, latencies, hours)
 SELECT s.key, :today - d, :latencies, CASE WHEN d < 90 THEN :hours ELSE :none END
 FROM schedule s, days WHERE s.id <= :last ON CONFLICT DO NOTHING
 """
-_INCIDENTS = """
-INSERT INTO incidents (task_id, opened_at, severity)
-SELECT t.id, t.severity_since, t.severity FROM tasks t
-WHERE t.severity <> 'ok' AND t.archived_at IS NULL
-"""
-_PAST_INCIDENTS = """
-INSERT INTO incidents (task_id, opened_at, closed_at, severity)
-SELECT t.id, {past}, {past_end}, CAST('critical' AS {severity}) FROM tasks t
-WHERE t.id % 50 = 0
-"""
-_EVENTS = """
-INSERT INTO events (task_id, seq, incident_id, kind, at, severity, previous_severity,
-  reason, status, agent_id, facts)
-SELECT i.task_id, 1, i.id, CAST('opened' AS {kind}), i.opened_at, i.severity, CAST('ok' AS {severity}),
-  'first_failure', CAST('failure' AS {status}), 'paris', CAST('{{"expected": "200", "retrieved": 503}}' AS {json})
-FROM incidents i WHERE i.closed_at IS NULL
-"""
-_DELIVERIES = """
-INSERT INTO deliveries (event_id, recipient, state, created_at, due_at, attempts,
-  sent_at, message_id)
-SELECT e.id, 'local', CAST('sent' AS {state}), e.at, e.at, 1, e.at, 'bench-' || e.id FROM events e
-"""
 
 
 class _Filling:
@@ -163,12 +129,15 @@ class _Filling:
             ),
             "false": "0" if database.is_sqlite else "false",
             "bad": _BAD,
+            "event_count": EVENT_COUNT.format(bad=_BAD),
+            "now": self._ago("0"),
             "moment": self._ago(f"({_OFFSET} + k * {PERIOD_S})"),
             "moment0": self._ago(_OFFSET),
             "since": self._ago(f"({_OFFSET} + 11 * {PERIOD_S})"),
             "past": self._ago("(86400 + t.id % 864000)"),
             "past_end": self._ago("(85000 + t.id % 864000)"),
-            "next": self._ago(f"(s.id % {PERIOD_S} - {PERIOD_S})"),
+            # Half of them are due, so that agents find work.
+            "next": self._ago(f"(s.id * 37 % {PERIOD_S} - {PERIOD_S // 2})"),
         }
 
     def _ago(self, seconds: str) -> str:
@@ -234,9 +203,9 @@ class _Filling:
             self._run(session, _GROUP_DAYS, values | {"last": groups}, days=ROLLUP_DAYS)
 
     def fill_incidents(self) -> None:
-        """Open incidents of what is bad, with their notices; and past ones."""
+        """Open incidents of what is bad, with their notices; past ones; and agents."""
         with self._database.transaction() as session:
-            for statement in (_INCIDENTS, _EVENTS, _DELIVERIES, _PAST_INCIDENTS):
+            for statement in (*TROUBLES, AGENTS):
                 self._run(session, statement, {})
 
     def _run(
