@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import IntFlag
+from functools import cache, lru_cache
 from json.encoder import encode_basestring as encode_text
 from typing import Any
 
-from argos.checks import get_registered_check
+from argos.checks import BaseCheck, get_registered_check
 from argos.core.probe import IPVersion, Probe
 
 KEY_BYTES = 16
@@ -44,7 +45,21 @@ def task_key(
     ip_version: str,
 ) -> bytes:  # fmt: skip
     """The 128 bits that identify a task."""
-    return _digest(url, method, request_data, check, expected, ip_version)
+    return TaskKeys(url, method, request_data, ip_version).of(check, expected)
+
+
+class TaskKeys:
+    """The keys of the tasks of one request: what they share is written once."""
+
+    def __init__(
+        self, url: str, method: str, request_data: str | None, ip_version: str
+    ) -> None:
+        self._begin = f"[{_listed(url, method, request_data)},"
+        self._end = f",{_listed(ip_version)}]"
+
+    def of(self, check: str, expected: str) -> bytes:
+        """The key of a check's task."""
+        return _hash(f"{self._begin}{_listed_check(check, expected)}{self._end}")
 
 
 def task_key_apart(key: bytes, group: bytes) -> bytes:
@@ -76,8 +91,19 @@ def group_key(
 def _digest(*parts: str | None) -> bytes:
     # JSON keeps the parts apart, and None from "".
     # Put together here: making an encoder takes longer than using it.
-    listed = ",".join("null" if part is None else encode_text(part) for part in parts)
-    text = f"[{listed}]"
+    return _hash(f"[{_listed(*parts)}]")
+
+
+def _listed(*parts: str | None) -> str:
+    return ",".join("null" if part is None else encode_text(part) for part in parts)
+
+
+@lru_cache(maxsize=8192)  # most checks of a fleet are alike
+def _listed_check(check: str, expected: str) -> str:
+    return _listed(check, expected)
+
+
+def _hash(text: str) -> bytes:
     return hashlib.blake2b(
         text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES
     ).digest()
@@ -93,7 +119,17 @@ def task_group(
 
 def probe_url(check: str, url: str) -> str:
     """The URL that a check's probe asks for; raises CheckNotFound."""
+    if not _has_own_probe(check):
+        return url
     return get_registered_check(check).prepare_probe(Probe(url=url)).url
+
+
+@cache
+def _has_own_probe(check: str) -> bool:
+    """Whether a check may ask for something else: most do not, and a fleet has many."""
+    classes = get_registered_check(check).__mro__
+    own = classes[: classes.index(BaseCheck)]
+    return any("prepare_probe" in vars(each) for each in own)
 
 
 def check_options(check: str, options: Mapping[str, Any] | None) -> str | None:
@@ -112,10 +148,15 @@ def required_pool(
     location: str | None = None,
 ) -> int:
     """What a task demands of an agent: the number of its queue."""
+    return _pool(check, ip_version, options is not None, location)
+
+
+@lru_cache(maxsize=4096)
+def _pool(check: str, ip_version: str, has_options: bool, location: str | None) -> int:
     pool = Pool.IPV6 if ip_version == IPVersion.V6 else Pool.ANYONE
     if location is not None:
         # Agents of 0.10.3 cannot say where they stand.
         return located(pool | Pool.NEW_CHECKS, location)
-    if options is not None or not get_registered_check(check).is_legacy:
+    if has_options or not get_registered_check(check).is_legacy:
         pool |= Pool.NEW_CHECKS
     return int(pool)

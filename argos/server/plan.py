@@ -19,12 +19,12 @@ from argos.core.quorum import majority
 from argos.schemas import Config, Website, WebsitePath
 from argos.schemas.options import options_document
 from argos.server.identity import (
+    TaskKeys,
     check_options,
     group_key,
     probe_url,
     required_pool,
     task_group,
-    task_key,
     task_key_apart,
     task_key_at,
 )
@@ -182,6 +182,7 @@ class Expansion:
             "request_data": path.request_data,
             "ip_version": ip_version,
         }
+        keys = TaskKeys(url, **request)
         group = task_group(url=url, **request)
         by_probe: dict[Any, TaskAttributes] = {}
         for check, expected in ((each.check, each.expected) for each in path.checks):
@@ -190,7 +191,7 @@ class Expansion:
                 by_probe[probe] = attributes._replace(
                     group_key=self._group_key(probed, request, own, attributes.location)
                 )
-            key = task_key(url=url, check=check, expected=expected, **request)
+            key = keys.of(check, expected)
             of_task = by_probe[probe]
             if attributes.location is not None:
                 anywhere = group_key(probe_url=probed, options=own, **request)
@@ -241,9 +242,17 @@ class Expansion:
         options = self._options.get(key)
         location = task.attributes.location
         pool = required_pool(task.check, task.ip_version, options, location)
-        group = WantedGroup(key, pool, frequency, timeout_s, options, location)
-        present = self.groups.setdefault(key, group)
-        if present == group:
+        present = self.groups.get(key)
+        if present is None:
+            self.groups[key] = WantedGroup(
+                key, pool, frequency, timeout_s, options, location
+            )
+            return
+        if (
+            present.pool | pool == present.pool
+            and present.frequency <= frequency
+            and present.timeout_s >= timeout_s
+        ):
             return
         self.groups[key] = WantedGroup(
             key,
