@@ -114,6 +114,8 @@ class Database:
         sizes = {"pool_size": pool_size, "max_overflow": max_overflow}
         self.engine = self._make_engine({k: v for k, v in sizes.items() if v})
         self._writing = self.engine.execution_options(**{_BEGIN: "IMMEDIATE"})
+        alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._each_alone = self.engine.execution_options(**alone)
         self._viewing = self._make_viewing_engine(view_limits or ViewLimits())
         # SQLite has one writer: queueing here is fair, its own busy handler polls.
         self._write_turn: AbstractContextManager[Any] = (
@@ -158,21 +160,23 @@ class Database:
         ):
             yield session
 
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> AbstractContextManager[Session]:
         """A session that only reads; on SQLite in one snapshot."""
-        with (
-            self._translating_errors(),
-            Session(self.engine, expire_on_commit=False, autoflush=False) as session,
-        ):
-            yield session
+        return self._looking(self._each_alone)
+
+    def viewing(self) -> AbstractContextManager[Session]:
+        """A session for a page: of a small pool, for a limited time, in one snapshot."""
+        return self._looking(self._viewing)
+
+    def each_alone(self) -> AbstractContextManager[Session]:
+        """Statements that commit without a trip of its own; on SQLite all together."""
+        return self.transaction() if self.is_sqlite else self.reading()
 
     @contextmanager
-    def viewing(self) -> Iterator[Session]:
-        """A session for a page: of a small pool, for a limited time, in one snapshot."""
+    def _looking(self, engine: Engine) -> Iterator[Session]:
         with (
             self._translating_errors(),
-            Session(self._viewing, expire_on_commit=False, autoflush=False) as session,
+            Session(engine, expire_on_commit=False, autoflush=False) as session,
         ):
             yield session
 
@@ -331,7 +335,8 @@ def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
     if pid == connection.info.backend_pid:
         connection.execute(
             f"SET idle_in_transaction_session_timeout TO {_IDLE_MS};"
-            f" SET lock_timeout TO {LOCK_TIMEOUT_MS}"
+            # Where statistics are missing, to compile takes longer than to run.
+            f" SET lock_timeout TO {LOCK_TIMEOUT_MS}; SET jit TO off"
         )
     else:
         # A pooler is between us: what is prepared, or set, is another one's next time.

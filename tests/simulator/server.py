@@ -21,7 +21,7 @@ from argos.server.columns import to_epoch_us
 from argos.server.database import Database
 from argos.server.queries import deliveries
 from argos.server.queries.agents import Sighting
-from argos.server.routes.api.agent import encode_task
+from argos.server.routes.api.wire import encode_tasks
 from argos.server.services import (
     agent_access,
     dispatch,
@@ -195,10 +195,10 @@ class Server:
                 answer = await self.call(lambda: self._lease(agent, request))
                 if answer.tasks:
                     self._common.tell_change()
-                    return [
-                        msgspec.convert(encode_task(task, is_legacy=False), Task)
-                        for task in answer.tasks
-                    ]
+                    body = encode_tasks(
+                        answer.tasks, is_legacy=False, now=self.clock.utcnow()
+                    )
+                    return msgspec.json.decode(body, type=list[Task])
             left = give_up_at - self._common.loop.time()
             if left <= 0:
                 return []

@@ -1,7 +1,7 @@
 """The queue: who leases which task group, until when, and what is due next."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from argos.core.probe import IPVersion
 from argos.core.schedule import LEASE_MARGIN, SHARDS
 from argos.protocol import HeldLease
-from argos.server.models import Method
 from argos.server.queries.bulk import (
     RowSource,
     driver_moment,
@@ -31,12 +29,11 @@ class LeasedTask(NamedTuple):
     """A task as an agent gets it, with the lease of its group."""
 
     id: int
-    group_id: int
     url: str
     domain: str
-    ip_version: IPVersion
+    ip_version: str
     check: str
-    method: Method
+    method: str
     request_data: str | None
     add_alerts_recipients: str | None
     overwrite_alerts_recipients: str | None
@@ -44,11 +41,12 @@ class LeasedTask(NamedTuple):
     task_group: str
     retry_before_notification: int
     contiguous_failures: int
-    timeout_s: float
-    options: dict[str, Any] | None
+    group_id: int
     lease_no: int
     leased_at: datetime
     leased_by: str
+    timeout_s: float
+    options: dict[str, Any] | None
     due_in_s: float
     """From the lease until it is due; 0 for what is due already."""
 
@@ -72,12 +70,9 @@ DUE_NOW = LeaseTerms()
 PARTS = 4
 
 _ALL_SHARDS = tuple(range(SHARDS))
-_TASK_FIELDS = LeasedTask._fields[: LeasedTask._fields.index("timeout_s")]
-_LIST_TASKS = f"""
-SELECT {", ".join(f'"{name}"' for name in _TASK_FIELDS)}
-FROM tasks WHERE group_id {{in_ids}} AND archived_at IS NULL
-ORDER BY group_id, id
-"""  # noqa: S608  # names of columns
+_TASK_FIELDS = LeasedTask._fields[: LeasedTask._fields.index("lease_no")]
+_GROUP_ID = _TASK_FIELDS.index("group_id")
+_TASK_COLUMNS = ", ".join(f't."{name}"' for name in _TASK_FIELDS)
 
 # A lease that ran out leaves `leased_at` behind. A group that keeps doing so is held
 # longer and longer, at most for its period: then it costs no more than any other.
@@ -110,7 +105,9 @@ _IS_DUE = "due_at <= :horizon AND (due_at <= :now OR leased_at IS NULL)"
 # locked as are wanted, stepping over those that another leaser holds. The row lock
 # looks at `due_at` again, so that a group leased in between drops out. Each queue is
 # read to a depth of twice its share: reading all that could be needed costs four times
-# as much, and is needed only when few queues hold all that is due.
+# as much, and is needed only when few queues hold all that is due. The tasks come by
+# their index whatever the planner believes: of a fleet that was just loaded it has no
+# statistics, and would read all of it. So the inner query, by its order, stays apart.
 _LEASE_POSTGRESQL = """
 WITH candidates AS MATERIALIZED (
   SELECT c.id FROM unnest(CAST(:pools AS smallint[])) AS p(pool)
@@ -124,12 +121,17 @@ due AS MATERIALIZED (
   SELECT d.id FROM candidates c CROSS JOIN LATERAL (
     SELECT q.id FROM schedule q WHERE q.id = c.id AND {is_due}
     FOR NO KEY UPDATE SKIP LOCKED) AS d
-  LIMIT :count)
-UPDATE schedule s
-SET due_at = greatest(CAST(:now AS timestamptz), s.due_at)
-  + make_interval(secs => {held_s}), {set}
-FROM due WHERE s.id = due.id
-RETURNING s.id, s.lease_no, s.next_run, s.timeout_s, s.options
+  LIMIT :count),
+leased AS (
+  UPDATE schedule s
+  SET due_at = greatest(CAST(:now AS timestamptz), s.due_at)
+    + make_interval(secs => {held_s}), {set}
+  FROM due WHERE s.id = due.id
+  RETURNING s.id, s.lease_no, s.next_run, s.timeout_s, s.options)
+SELECT {columns}, l.lease_no, l.next_run, l.timeout_s, l.options
+FROM leased l CROSS JOIN LATERAL (
+  SELECT * FROM tasks t WHERE t.group_id = l.id AND t.archived_at IS NULL
+  ORDER BY t.id) AS t
 """
 
 # One writer at a time: nobody else can be between the two SELECTs and the UPDATE.
@@ -137,8 +139,14 @@ _LEASE_SQLITE = """
 UPDATE schedule AS s
 SET due_at = max(:now, s.due_at) + CAST(1000000 * {held_s} AS INTEGER), {set}
 WHERE s.id IN (SELECT id FROM ({queues} ORDER BY due_at LIMIT :count))
-RETURNING id, lease_no, next_run, timeout_s, options
+RETURNING id
 """
+_LIST_SQLITE = f"""
+SELECT {_TASK_COLUMNS}, l.lease_no, l.next_run, l.timeout_s, l.options
+FROM schedule l JOIN tasks t ON t.group_id = l.id
+WHERE l.id {{in_ids}} AND t.archived_at IS NULL
+ORDER BY t.group_id, t.id
+"""  # noqa: S608  # names of columns
 _QUEUE_SQLITE = (
     "SELECT id, due_at FROM schedule"
     " WHERE pool = {pool} AND shard = {shard} AND {is_due} AND {may_have}"
@@ -197,22 +205,36 @@ def lease_groups(
         "doublings": MAX_DOUBLINGS,
     }
     statement = partial(_lease_sql, is_sqlite(session), tuple(sorted(pools)))
-    rows: list[Any] = []
+    tasks: list[LeasedTask] = []
 
-    def look(shards: tuple[int, ...], depth: int) -> None:
-        left = limit - len(rows)
-        more = {"shards": list(shards), "count": left, "depth": min(depth, left)}
-        rows.extend(run(session, statement(shards), parameters | more))
+    def look(shards: tuple[int, ...], *, depth: int | None = None) -> int:
+        """How many groups are still wanted after a look so deep into each queue."""
+        left = limit - _count_groups(tasks)
+        depth = min(depth or left, left)
+        more = {"shards": list(shards), "count": left, "depth": depth}
+        rows = _lease(session, statement(shards), parameters | more)
+        tasks.extend(_read_tasks(session, rows, agent=agent, now=now, terms=terms))
+        return limit - _count_groups(tasks)
 
-    depth = min(limit, limit // SHARDS * 2 + SHARDS)
+    left = limit
     if terms.part is not None:
-        look(_ALL_SHARDS[terms.part % PARTS :: PARTS], depth * PARTS)
-    if len(rows) < limit:
-        look(_ALL_SHARDS, depth)
-    if depth <= len(rows) < limit:
+        part = _ALL_SHARDS[terms.part % PARTS :: PARTS]
+        left = look(part, depth=_depth(limit, part))
+    if left:
+        left = look(_ALL_SHARDS, depth=_depth(limit, _ALL_SHARDS))
+    if 0 < left <= limit - _depth(limit, _ALL_SHARDS):
         # The rest may stand in few queues, deeper than was looked.
-        look(_ALL_SHARDS, limit)
-    return _list_tasks(session, rows, agent=agent, now=now, terms=terms)
+        look(_ALL_SHARDS)
+    return tasks
+
+
+def _depth(limit: int, shards: Sequence[int]) -> int:
+    """How deep to look into each queue: twice as much as when all hold the same."""
+    return 2 * limit // len(shards) + 4
+
+
+def _count_groups(tasks: Sequence[LeasedTask]) -> int:
+    return len({task.group_id for task in tasks})
 
 
 def _due_in(next_run: datetime | None, now: datetime, terms: LeaseTerms) -> float:
@@ -255,40 +277,36 @@ def get_next_due_at(session: Session, *, pools: Sequence[int]) -> datetime | Non
     return moment_reader(session)(moment)
 
 
-def _list_tasks(
+def _lease(
+    session: Session, sql: str, parameters: Mapping[str, Any]
+) -> Sequence[Sequence[Any]]:
+    """Lease; return the tasks, each with what its group's lease says."""
+    rows = run(session, sql, parameters)
+    if not rows or not is_sqlite(session):
+        return rows
+    in_ids, ids = id_list(session, [id_ for (id_,) in rows])
+    return run(session, _LIST_SQLITE.format(in_ids=in_ids), ids)
+
+
+def _read_tasks(
     session: Session,
-    leases: Sequence[Any],
+    rows: Sequence[Sequence[Any]],
     *,
     agent: str,
     now: datetime,
     terms: LeaseTerms,
-) -> list[LeasedTask]:
-    """The tasks of groups that were leased, each with what its group's lease says."""
-    if not leases:
-        return []
+) -> Iterator[LeasedTask]:
     to_moment = moment_reader(session)
-    # What stands after a task's own columns.
-    ends = {
-        id_: (
-            timeout_s,
-            _read(options),
-            lease_no,
-            now,
-            agent,
-            _due_in(planned, now, terms),
-        )
-        for id_, lease_no, next_run, timeout_s, options in leases
-        for planned in (to_moment(next_run),)
-    }
-    in_ids, parameters = id_list(session, sorted(ends))
-    rows = run(session, _LIST_TASKS.format(in_ids=in_ids), parameters)
-    return [
-        LeasedTask._make((
-            id_, group_id, url, domain, _IP_VERSIONS[ip_version], check,
-            _METHODS[method], *rest, *ends[group_id],
-        ))
-        for id_, group_id, url, domain, ip_version, check, method, *rest in rows
-    ]  # fmt: skip
+    of_groups: dict[int, tuple[Any, ...]] = {}
+    for row in rows:
+        group_id = row[_GROUP_ID]
+        if group_id not in of_groups:
+            lease_no, next_run, timeout_s, options = row[_GROUP_ID + 1 :]
+            due_in_s = _due_in(to_moment(next_run), now, terms)
+            of_groups[group_id] = (
+                lease_no, now, agent, timeout_s, _read(options), due_in_s,
+            )  # fmt: skip
+        yield LeasedTask(*row[: _GROUP_ID + 1], *of_groups[group_id])
 
 
 def _read(options: Any) -> dict[str, Any] | None:
@@ -297,10 +315,6 @@ def _read(options: Any) -> dict[str, Any] | None:
         json.loads(options) if isinstance(options, str) else options
     )
     return read
-
-
-_IP_VERSIONS = {str(version): version for version in IPVersion}
-_METHODS = {str(method): method for method in Method}
 
 
 @lru_cache(maxsize=256)
@@ -312,6 +326,7 @@ def _lease_sql(on_sqlite: bool, pools: tuple[int, ...], shards: tuple[int, ...])
         "set": _SET.format(**names),
         "is_due": _IS_DUE,
         "may_have": may_have,
+        "columns": _TASK_COLUMNS,
     }
     if on_sqlite:
         parts["queues"] = _each_queue(

@@ -102,6 +102,12 @@ def set_config_cache(
     _CACHE.write(session, _SET_CACHE, rows)
 
 
+def gather_statistics(session: Session) -> None:
+    """Let PostgreSQL know at once how much there is, not when it comes to look itself."""
+    if not is_sqlite(session):
+        session.execute(text("ANALYZE tasks, schedule, websites"))
+
+
 def count_active_tasks(session: Session) -> int:
     """How many tasks are not archived."""
     return (

@@ -52,7 +52,11 @@ def get_app_state(request: Request) -> AppState:
     return cast(AppState, request.app.state.argos)
 
 
-App = Annotated[AppState, Depends(get_app_state)]
+async def _app_state(request: Request) -> AppState:  # noqa: RUF029  # a plain one would wait for a thread
+    return get_app_state(request)
+
+
+App = Annotated[AppState, Depends(_app_state)]
 
 
 def _reading(app: App) -> Iterator[Session]:

@@ -88,7 +88,7 @@ def lease(
             return LeaseAnswer(next_due_at=next_due_at)
     min_lease = _min_lease(wish.capabilities, config)
     terms = LeaseTerms(wish.ahead, min_lease, wish.location, part)
-    with database.transaction() as session:
+    with database.each_alone() as session:
         tasks = queries.lease_groups(
             session,
             agent=agent,

@@ -23,6 +23,9 @@ from argos.server.settings import LoadedConfig
 
 log = logging.getLogger(__name__)
 
+MUCH_ADDED = 10
+"""Of so many tasks one is new: what PostgreSQL knows of them is not true any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -130,6 +133,8 @@ def _apply(
     sync.update_tasks(session)
     sync.archive_tasks(session, now=now)
     sync.change_groups(session, now=now)
+    if added * MUCH_ADDED > sync.count_active_tasks(session):
+        sync.gather_statistics(session)
     return Counts(
         deleted=found.archived, added=added + found.restored, updated=found.updated
     )

@@ -87,6 +87,7 @@ class Trouble:
 
     def _on_checkout(self, connection: Any, *_: object) -> None:
         connection.execute(self._end if self._is_over else self._begin)
+        connection.commit()
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
@@ -121,8 +122,12 @@ def test_f10_a_database_that_may_not_be_written_takes_nothing(agent):
     is_sqlite = agent.database.is_sqlite
     forbidden = Trouble(
         agent.database,
-        begin="PRAGMA query_only=ON" if is_sqlite else "SET TRANSACTION READ ONLY",
-        end="PRAGMA query_only=OFF" if is_sqlite else "SET TRANSACTION READ WRITE",
+        begin="PRAGMA query_only=ON"
+        if is_sqlite
+        else "SET default_transaction_read_only TO on",
+        end="PRAGMA query_only=OFF"
+        if is_sqlite
+        else "SET default_transaction_read_only TO off",
     )
 
     refused = agent.report(tasks)

@@ -1,12 +1,15 @@
 """Pages have a pool and a time limit of their own: agents never wait for a report."""
 
 import dataclasses
+import inspect
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import pytest
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 
@@ -15,6 +18,7 @@ from argos.errors import DatabaseUnreachable, TookTooLong
 from argos.server.database import Database, ViewLimits
 from argos.server.main import get_application
 from argos.server.models import ConfigCache
+from argos.server.routes.api import agent
 from tests.server.factories import SECRET, add_group, make_config
 
 ENDLESS = text(
@@ -128,6 +132,9 @@ def test_f07_pages_that_wait_for_a_connection_keep_no_agent_waiting(
                 ],
             )
             assert not any(page.done() and page.result().is_success for page in pages)
+            wait(
+                pages, return_when=FIRST_COMPLETED
+            )  # refused, for want of a connection
         answers = [page.result() for page in pages]
 
     assert (tasks.status_code, report.status_code) == (200, 201)
@@ -136,6 +143,21 @@ def test_f07_pages_that_wait_for_a_connection_keep_no_agent_waiting(
     assert refused, "more than two pages at once cannot all be made"
     assert {answer.headers["Retry-After"] for answer in refused} == {"5"}
     assert client.get("/incidents").status_code == 200
+
+
+def test_f07_calls_of_agents_take_none_of_the_threads_that_pages_wait_in():
+    """FastAPI gives a plain function such a thread, and an `async` one none."""
+    begun: list[Dependant] = [
+        route.dependant for route in agent.router.routes if isinstance(route, APIRoute)
+    ]
+    calls = []
+    while begun:
+        dependant = begun.pop()
+        begun += dependant.dependencies
+        calls.append(dependant.call)
+
+    assert len(calls) > 3
+    assert [call for call in calls if not inspect.iscoroutinefunction(call)] == []
 
 
 def test_f08_a_table_that_is_locked_for_long_is_503_and_no_stuck_worker(

@@ -33,7 +33,7 @@ def lease(
     pools: list[int] | None = None,
     terms: LeaseTerms = DUE_NOW,
 ) -> list[LeasedTask]:
-    with database.transaction() as session:
+    with database.each_alone() as session:
         return lease_groups(
             session,
             agent=agent,

@@ -1,14 +1,14 @@
 """What agents call: lease task groups, report results, hand leases back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
-import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from pydantic import BaseModel, Field
 
 from argos.core.text import cut, visible
 from argos.errors import AccessError
@@ -25,10 +25,10 @@ from argos.protocol import (
     Task,
 )
 from argos.server.queries.agents import Sighting
-from argos.server.queries.leases import LeasedTask
+from argos.server.routes.api.wire import NOTHING, encode_tasks
 from argos.server.routes.dependencies import App, AppState
 from argos.server.services import agent_access, ingest, lease
-from argos.server.services.lease import LeaseAnswer, LeaseWish
+from argos.server.services.lease import LeaseWish
 from argos.server.services.report import ReportError, parse_report
 
 LONGEST_NAP = timedelta(seconds=1)
@@ -40,8 +40,8 @@ MAX_COUNT = 2**31 - 1
 _BEARER = "bearer"
 _T = TypeVar("_T")
 
-Count = Annotated[int | None, Query(ge=0, le=MAX_COUNT)]
-Amount = Annotated[float | None, Query(ge=0, le=MAX_COUNT, allow_inf_nan=False)]
+Count = Annotated[int | None, Field(ge=0, le=MAX_COUNT)]
+Amount = Annotated[float | None, Field(ge=0, le=MAX_COUNT, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,6 @@ class CallingAgent:
 
     name: str
     address: str | None
-
-
-def _announce_protocol(response: Response) -> None:
-    response.headers[PROTOCOL_HEADER] = PROTOCOL
 
 
 async def _calling_agent(
@@ -95,18 +91,15 @@ def _unauthorized(detail: str) -> HTTPException:
 
 Agent = Annotated[CallingAgent, Depends(_calling_agent)]
 
-router = APIRouter(
-    prefix="/api", tags=["agent"], dependencies=[Depends(_announce_protocol)]
-)
+router = APIRouter(prefix="/api", tags=["agent"])
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseQuery:
+class LeaseQuery(BaseModel):
     """What an agent asks for, and what it tells of itself; all but `limit` is ours."""
 
-    limit: Annotated[int, Query(ge=0)] = 10
-    wait: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0
-    ahead: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0
+    limit: Annotated[int, Field(ge=0)] = 10
+    wait: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    ahead: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     """Seconds; groups that fall due within them are wanted, too."""
     capabilities: str | None = None
     """Separated by commas; absent from agents of 0.10.3."""
@@ -120,7 +113,7 @@ class LeaseQuery:
     over_budget: bool | None = None
     location: str | None = None
     """Where the agent stands, in its own words."""
-    clock: Annotated[float | None, Query(allow_inf_nan=False)] = None
+    clock: Annotated[float | None, Field(allow_inf_nan=False)] = None
     """What the agent's clock shows, in seconds since 1970."""
 
     @property
@@ -146,15 +139,10 @@ class LeaseQuery:
 
 @router.get("/tasks", response_model=list[Task])
 async def lease_tasks(
-    request: Request, app: App, agent: Agent, query: Annotated[LeaseQuery, Depends()]
+    request: Request, app: App, agent: Agent, query: Annotated[LeaseQuery, Query()]
 ) -> Response:
     """Lease due task groups; with `wait`, for so many seconds until some are due."""
-    answer = await _lease_or_wait(request, app, agent, query)
-    return Response(
-        _encode_tasks(answer.tasks, query, now=app.clock.utcnow()),
-        media_type="application/json",
-        headers={PROTOCOL_HEADER: PROTOCOL},
-    )
+    return _answer(await _lease_or_wait(request, app, agent, query))
 
 
 @router.post("/results", status_code=201, response_model=ReportAnswer)
@@ -163,16 +151,11 @@ async def post_results(request: Request, app: App, agent: Agent) -> Response:
     body = await _read_body(request)
     answer = await _in_thread(app, partial(_see_and_ingest, app, agent, body))
     app.waiting.look_again()
-    return Response(
-        answer.model_dump_json(),
-        status_code=201,
-        media_type="application/json",
-        headers={PROTOCOL_HEADER: PROTOCOL},
-    )
+    return _answer(answer.model_dump_json(), status_code=201)
 
 
-@router.post("/tasks/release")
-async def release_tasks(app: App, agent: Agent, held: list[HeldLease]) -> ReleaseAnswer:
+@router.post("/tasks/release", response_model=ReleaseAnswer)
+async def release_tasks(app: App, agent: Agent, held: list[HeldLease]) -> Response:
     """Take leases back that the agent will not use."""
     now = app.clock.utcnow()
     give_back = partial(
@@ -182,7 +165,17 @@ async def release_tasks(app: App, agent: Agent, held: list[HeldLease]) -> Releas
         held=held[:MAX_LEASE_GROUPS],
         now=now,
     )
-    return ReleaseAnswer(group_ids=await _in_thread(app, give_back))
+    released = ReleaseAnswer(group_ids=await _in_thread(app, give_back))
+    return _answer(released.model_dump_json())
+
+
+def _answer(content: str | bytes, status_code: int = 200) -> Response:
+    return Response(
+        content,
+        status_code=status_code,
+        media_type="application/json",
+        headers={PROTOCOL_HEADER: PROTOCOL},
+    )
 
 
 def _see(app: AppState, sighting: Sighting) -> None:
@@ -211,29 +204,34 @@ def _sighting(agent: CallingAgent, query: LeaseQuery, *, now: datetime) -> Sight
 
 async def _lease_or_wait(
     request: Request, app: AppState, agent: CallingAgent, query: LeaseQuery
-) -> LeaseAnswer:
+) -> bytes:
     """Lease; while there is nothing, wait without holding a connection or a thread."""
     wish = query.wish
     sighting: Sighting | None = _sighting(agent, query, now=app.clock.utcnow())
     ends_at = app.clock.monotonic() + min(query.wait, MAX_WAIT_S)
     while True:
         now = app.clock.utcnow()
-        answer = await _in_thread(app, partial(_lease, app, agent, wish, now, sighting))
+        call = partial(_lease, app, agent, wish, now, sighting)
+        body, next_due_at = await _in_thread(app, call)
         sighting = None  # it is written down
         left = ends_at - app.clock.monotonic()
-        if answer.tasks or wish.limit == 0 or left <= 0 or app.waiting.is_over:
-            return answer
+        if body is not None:
+            return body
+        if wish.limit == 0 or left <= 0 or app.waiting.is_over:
+            return NOTHING
         if await request.is_disconnected():
-            return LeaseAnswer()
-        await app.waiting.nap(min(left, _until_due(answer, now, lead=wish.lead)))
+            return NOTHING
+        await app.waiting.nap(min(left, _until_due(next_due_at, now, lead=wish.lead)))
 
 
-def _until_due(answer: LeaseAnswer, now: datetime, *, lead: timedelta) -> float:
+def _until_due(
+    next_due_at: datetime | None, now: datetime, *, lead: timedelta
+) -> float:
     """Seconds until a group can be leased, or until it is time to look again."""
-    if answer.next_due_at is None or answer.next_due_at <= now:
+    if next_due_at is None or next_due_at <= now:
         # Due, but another agent was faster, or is about to be.
         return LONGEST_NAP.total_seconds()
-    wait = answer.next_due_at - now
+    wait = next_due_at - now
     # Near, and yet not leased: another agent has it, unless its lease runs out.
     return min(wait if wait <= lead else wait - lead, LONGEST_NAP).total_seconds()
 
@@ -244,10 +242,11 @@ def _lease(
     wish: LeaseWish,
     now: datetime,
     sighting: Sighting | None,
-) -> LeaseAnswer:
+) -> tuple[bytes | None, datetime | None]:
+    """The tasks, ready to be sent, if there are any; else when to look again."""
     if sighting is not None:
         _see(app, sighting)
-    return lease.lease(
+    answer = lease.lease(
         app.database,
         agent=agent.name,
         wish=wish,
@@ -255,6 +254,11 @@ def _lease(
         now=now,
         backlog=app.backlog,
     )
+    if not answer.tasks:
+        return None, answer.next_due_at
+    is_legacy = wish.capabilities is None
+    body = encode_tasks(answer.tasks, is_legacy=is_legacy, now=app.clock.utcnow())
+    return body, None
 
 
 async def _read_body(request: Request) -> bytes:
@@ -291,63 +295,6 @@ def _see_and_ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAn
         now=app.clock.utcnow(),
         watch=app.agent_watch,
     )
-
-
-def _encode_tasks(
-    tasks: Sequence[LeasedTask], query: LeaseQuery, *, now: datetime
-) -> bytes:
-    is_legacy = query.names is None
-    # The lease has taken its time, and what is due does not wait for it.
-    spent_s = (now - tasks[0].leased_at).total_seconds() if tasks else 0.0
-    return msgspec.json.encode([
-        encode_task(task, is_legacy=is_legacy, spent_s=spent_s) for task in tasks
-    ])
-
-
-def encode_task(
-    task: LeasedTask, *, is_legacy: bool, spent_s: float = 0.0
-) -> dict[str, Any]:
-    """A task with the keys of 0.10.3, in its order; then ours, if the agent has ours.
-
-    `spent_s` is the time since the lease.
-    """
-    values: dict[str, Any] = {
-        "id": task.id,
-        "url": task.url,
-        "domain": task.domain,
-        "ip_version": task.ip_version,
-        "check": task.check,
-        "method": task.method,
-        "request_data": task.request_data,
-        "add_alerts_recipients": task.add_alerts_recipients,
-        "overwrite_alerts_recipients": task.overwrite_alerts_recipients,
-        "expected": task.expected,
-        "task_group": task.task_group,
-        "retry_before_notification": task.retry_before_notification,
-        "contiguous_failures": task.contiguous_failures,
-        "selected_at": _local_text(task.leased_at),
-        "selected_by": task.leased_by,
-    }
-    if not is_legacy:
-        values["group_id"] = task.group_id
-        values["lease_no"] = task.lease_no
-        values["leased_at"] = _text(task.leased_at)
-        values["timeout_s"] = task.timeout_s
-        values["options"] = task.options
-        values["due_in_s"] = max(0.0, task.due_in_s - spent_s)
-    return values
-
-
-@lru_cache(maxsize=64)
-def _text(moment: datetime) -> str:
-    return moment.isoformat()
-
-
-@lru_cache(maxsize=64)
-def _local_text(moment: datetime) -> str:
-    """The local time without a zone, as 0.10.3 has it; all of a batch have the same."""
-    local = moment.astimezone().replace(tzinfo=None)
-    return local.isoformat(timespec="microseconds")
 
 
 async def _in_thread(app: AppState, call: Callable[[], _T]) -> _T:

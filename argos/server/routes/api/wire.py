@@ -1,0 +1,90 @@
+"""Tasks as agents get them: the keys of 0.10.3, in its order; then ours."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from argos.server.queries.leases import LeasedTask
+
+NOTHING = b"[]"
+_SHARED: Final = 13
+"""So many fields stand first here as there."""
+
+
+class LegacyTask(msgspec.Struct, frozen=True, gc=False):
+    """What agents of 0.10.3 get."""
+
+    id: int
+    url: str
+    domain: str
+    ip_version: str
+    check: str
+    method: str
+    request_data: str | None
+    add_alerts_recipients: str | None
+    overwrite_alerts_recipients: str | None
+    expected: str
+    task_group: str
+    retry_before_notification: int
+    contiguous_failures: int
+    selected_at: str
+    selected_by: str
+
+
+class OurTask(LegacyTask, frozen=True, gc=False):
+    """What ours get."""
+
+    group_id: int
+    lease_no: int
+    leased_at: str
+    timeout_s: float
+    options: dict[str, Any] | None
+    due_in_s: float
+
+
+def encode_tasks(
+    tasks: Sequence[LeasedTask], *, is_legacy: bool, now: datetime
+) -> bytes:
+    """The answer to an agent, as JSON; all of the tasks were leased at one moment."""
+    if not tasks:
+        return NOTHING
+    leased_at = tasks[0].leased_at
+    if is_legacy:
+        return msgspec.json.encode(list(_legacy_tasks(tasks, leased_at)))
+    # The lease has taken its time, and what is due does not wait for it.
+    spent_s = (now - leased_at).total_seconds()
+    return msgspec.json.encode(list(_our_tasks(tasks, leased_at, spent_s)))
+
+
+def _legacy_tasks(
+    tasks: Sequence[LeasedTask], leased_at: datetime
+) -> Iterator[LegacyTask]:
+    selected_at = _local_text(leased_at)
+    for task in tasks:
+        yield LegacyTask(*task[:_SHARED], selected_at, task.leased_by)
+
+
+def _our_tasks(
+    tasks: Sequence[LeasedTask], leased_at: datetime, spent_s: float
+) -> Iterator[OurTask]:
+    selected_at, text = _local_text(leased_at), leased_at.isoformat()
+    for task in tasks:
+        yield OurTask(
+            *task[:_SHARED],
+            selected_at,
+            task.leased_by,
+            task.group_id,
+            task.lease_no,
+            text,
+            task.timeout_s,
+            task.options,
+            max(0.0, task.due_in_s - spent_s),
+        )
+
+
+def _local_text(moment: datetime) -> str:
+    """The local time without a zone, as 0.10.3 has it."""
+    local = moment.astimezone().replace(tzinfo=None)
+    return local.isoformat(timespec="microseconds")
