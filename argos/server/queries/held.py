@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session, aliased
 
 from argos.core.severity import Severity
@@ -21,7 +21,7 @@ class HeldDelivery(NamedTuple):
     incident_id: int
     task_id: int
     severity: Severity
-    """How bad the incident is: a recovery waits as long as its problem."""
+    """How bad it is; of a recovery, how bad it was: that waits as long as its problem."""
 
 
 class Hold(NamedTuple):
@@ -47,7 +47,10 @@ _COLUMNS = [
     Delivery.__table__.c.recipient,
     Event.__table__.c.incident_id,
     Event.__table__.c.task_id,
-    Incident.__table__.c.severity,
+    case(
+        (Event.__table__.c.severity == Severity.OK, Incident.__table__.c.severity),
+        else_=Event.__table__.c.severity,
+    ),
 ]
 _HOLDS = RowSource({"id": "bigint", "held_until": "timestamptz", "held_by": "text"})
 _HOLD_ON = """

@@ -23,6 +23,8 @@ from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
 
+UNSURE_INTERVAL = timedelta(minutes=10)
+"""So long a process listens to an agent that was cut off before it listened at all."""
 CACHED_INTERVAL = timedelta(seconds=5)
 """How long it may take until a process hears what another one found."""
 
@@ -47,6 +49,8 @@ class AgentWatch:
         self._read_at: datetime | None = None
         self._missed: dict[str, set[str]] = {}
         """By agent: the domains at which it was cut off when it looked last."""
+        self._unsure: dict[str, datetime] = {}
+        """By agent that others heard to be cut off: since when we hear nothing of it."""
 
     def note(
         self, agent: str, looks: Iterable[tuple[str, bool]], *, at: datetime
@@ -78,6 +82,7 @@ class AgentWatch:
             return
         suspects = self._read_suspects(case)
         with self._lock:
+            is_sure = bool(self._missed.get(case.agent)) or has_references
             missed = self._missed.setdefault(case.agent, set())
             if has_references:
                 missed.clear()
@@ -85,10 +90,24 @@ class AgentWatch:
             missed |= set(cut_off)
             if not missed:
                 del self._missed[case.agent]
+        if case.agent not in suspects or missed:
+            self._unsure.pop(case.agent, None)
         if cut_off and case.agent not in suspects:
             self._suspect(case, Phrase(_CUT_OFF))
-        elif not missed and case.agent in suspects:
+        elif (
+            case.agent in suspects
+            and not missed
+            and (is_sure or self._is_sure_by_now(case))
+        ):
             self._trust(case, only=_reason(Phrase(_CUT_OFF)))
+
+    def _is_sure_by_now(self, case: Case) -> bool:
+        """Whether an agent was heard for long enough, though not when it was cut off.
+
+        Another process heard that, or this one before it was started anew.
+        """
+        since = self._unsure.setdefault(case.agent, case.now)
+        return case.now - since >= UNSURE_INTERVAL
 
     def judge(self, case: Case) -> bool:
         """Whether an agent is suspect; tells when it begins or ceases to be."""

@@ -21,7 +21,7 @@ from argos.server.queries import (
 )
 from argos.server.queries.deliveries import NewDelivery
 from argos.server.queries.gathering import hold
-from argos.server.queries.incidents import IncidentMove, NewEvent
+from argos.server.queries.incidents import IncidentMove, NewEvent, OpenIncident
 from argos.server.queries.results import TaskRow
 from argos.server.services import held
 from argos.server.services.change import Change
@@ -121,7 +121,7 @@ def _open_incidents(
         moves=[
             IncidentMove(
                 id=places[change.task.id].incident_id,
-                severity=change.incident_severity,
+                severity=_worst_severity(change, present.get(change.task.id)),
                 closed_at=change.move.completed_at
                 if change.kind is EventKind.CLOSED
                 else None,
@@ -131,6 +131,12 @@ def _open_incidents(
         ],
     )
     return places
+
+
+def _worst_severity(change: Change, incident: OpenIncident | None) -> Severity:
+    """The most urgent of all that was told of an incident."""
+    known = change.incident_severity if incident is None else incident.severity
+    return max(known, change.incident_severity, key=lambda severity: severity.urgency)
 
 
 def _hold(

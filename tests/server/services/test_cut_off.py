@@ -8,6 +8,7 @@ from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.protocol import CUT_OFF, DOUBT
 from argos.server.models import Agent, Event, Result, Task
+from argos.server.services.agent_watch import AgentWatch
 from tests.server.factories import add_group
 from tests.server.services.agents_world import World
 
@@ -89,6 +90,36 @@ def test_what_a_cut_off_agent_still_reaches_does_not_make_it_believed(world):
     assert world.notices == [NoticeKind.AGENT_SUSPECT]
 
     run_again(world, "success")
+    assert world.notices == [NoticeKind.AGENT_SUSPECT, NoticeKind.AGENT_TRUSTED]
+
+
+def report_near(world: World) -> None:
+    world.clock.move(minutes=6)
+    [near, far] = world.lease("anna")
+    world.report("anna", [near], "success")
+    world.report("anna", [far], "failure", **{DOUBT: CUT_OFF})
+
+
+def test_a_server_that_is_started_anew_does_not_believe_a_website_nearby(world):
+    run_again(world, "success")
+    report_near(world)
+    for _ in range(3):
+        world.watch = AgentWatch()
+        report_near(world)
+
+    assert world.notices == [NoticeKind.AGENT_SUSPECT]
+
+
+def test_it_believes_an_agent_that_it_hears_for_a_while_without_doubt(world):
+    run_again(world, "success")
+    report_near(world)
+    world.watch = AgentWatch()
+
+    run_again(world, "success")
+    assert world.notices == [NoticeKind.AGENT_SUSPECT]
+    run_again(world, "success")
+    run_again(world, "success")
+
     assert world.notices == [NoticeKind.AGENT_SUSPECT, NoticeKind.AGENT_TRUSTED]
 
 

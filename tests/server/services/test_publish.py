@@ -119,6 +119,16 @@ def test_a_recovery_that_was_waited_for_names_what_was_told(
     assert rows(database, Event)[1].previous_severity == "critical"
 
 
+def test_the_worst_that_was_told_stays_with_the_incident(database, config, now, group):
+    """It flaps, and then stays down less urgently than it was."""
+    run(database, config, now, "uo" * 5 + "c" + "u" * 11)
+
+    incident = rows(database, Incident)[-1]
+    assert kinds(database)[-3:] == ["flapping", "worsened", "steady"]
+    assert rows(database, Event)[-1].severity == "unknown"
+    assert incident.severity == "critical"
+
+
 def test_next_problem_is_another_incident(database, config, now, group):
     run(database, config, now, "coco")
 
