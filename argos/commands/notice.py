@@ -32,6 +32,7 @@ def notice() -> None:
 )
 def list_(config_path: str | None, state: str, limit: int) -> None:
     """List notices, newest first."""
+    from argos.server.models import DeliveryState
     from argos.server.queries.delivery_list import DeliveryFilter, list_deliveries
     from argos.server.services.undelivered import describe_state, subject_of
 
@@ -39,6 +40,8 @@ def list_(config_path: str | None, state: str, limit: int) -> None:
         lines = list_deliveries(session, shown=DeliveryFilter(state), limit=limit)
     for line in lines[:limit]:
         why = f": {line.last_error}" if line.last_error else ""
+        if line.state is DeliveryState.HELD and line.held_by:
+            why = f": kept back by {line.held_by}"
         click.echo(
             f"{line.id}  {line.created_at:%Y-%m-%d %H:%M:%S} UTC  {line.recipient}  "
             f"{describe_state(line)}, attempts: {line.attempts}{why}  "

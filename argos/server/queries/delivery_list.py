@@ -47,6 +47,8 @@ class DeliveryLine:
     dropped_at: datetime | None
     attempts: int
     last_error: str | None
+    held_by: str | None
+    """What keeps it back, or did."""
     message: str | None
     """The id of the message that carries it."""
     notice: Mapping[str, Any] | None
@@ -91,6 +93,7 @@ def list_deliveries(
             Delivery.dropped_at,
             Delivery.attempts,
             Delivery.last_error,
+            Delivery.held_by,
             Delivery.batch_id,
             Delivery.notice,
             Event.kind,

@@ -76,6 +76,9 @@ class DeliveryRow:
     sent_at: datetime | None
     due_at: datetime
     last_error: str | None
+    held_by: str | None
+    """What keeps it back, or did."""
+    dropped_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,8 @@ def list_events(session: Session, *, incident_id: int) -> Sequence[EventRow]:
             Delivery.sent_at,
             Delivery.due_at,
             Delivery.last_error,
+            Delivery.held_by,
+            Delivery.dropped_at,
         )
         .join(Event, Event.id == Delivery.event_id)
         .where(Event.incident_id == incident_id)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from argos.channels import NoticeKind
 from argos.core.severity import Severity
 from argos.language import Phrase
-from argos.server.models import Delivery, DeliveryState, DeliveryTarget
+from argos.server.models import Delivery, DeliveryState, DeliveryTarget, Event
 from argos.server.services.notice import Draft, encode_draft
 from tests.server.browsing import logged_in
 
@@ -71,6 +71,44 @@ def test_what_was_given_up_is_listed_with_its_reason(admin, dead):
     assert "The mail server &lt;b&gt; answered 550 no such user" in page
     assert "Agents are at work again" in page
     assert "canary" not in page
+
+
+@pytest.fixture
+def held(seeded, now) -> int:
+    """A notice that a silence keeps back; the incident that it is of."""
+    with seeded.transaction() as session:
+        event = session.scalars(select(Event).order_by(Event.id).limit(1)).one()
+        for place, dropped_at in enumerate([None, now]):
+            session.add(
+                Delivery(
+                    event_id=event.id,
+                    recipient="local",
+                    state=DeliveryState.HELD,
+                    created_at=now,
+                    due_at=now,
+                    held_until=None if dropped_at else now,
+                    held_by=f"silence {place + 7}",
+                    dropped_at=dropped_at,
+                    message_id=f"held-{place}",
+                )
+            )
+        return int(event.incident_id)
+
+
+def test_what_is_kept_back_says_so_and_why(admin, held):
+    log = admin.get("/notices?s=all").text
+    story = admin.get(f"/incident/{held}").text
+    told = admin.get("/api/app/notices?state=all").json()["notices"]
+
+    assert log.index("not told: old news by then") < log.index("by silence 8")
+    assert log.index("kept back") < log.index("by silence 7")
+    assert "local is not told yet: kept back by silence 7" in story
+    assert (
+        "local was not told, for it was old news by then: kept back by silence 8"
+        in (story)
+    )
+    states = [(row["state"], row["held_by"]) for row in told[:2]]
+    assert states == [("dropped", "silence 8"), ("held", "silence 7")]
 
 
 def test_one_is_tried_again(admin, csrf, seeded, dead):

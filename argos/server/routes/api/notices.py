@@ -33,6 +33,8 @@ class NoticeAnswer(BaseModel):
     sent_at: datetime | None
     attempts: int
     last_error: str | None
+    held_by: str | None
+    """What keeps it back, or did: a silence, maintenance, quiet hours, an incident."""
     message: str | None
     incident: int | None
 
@@ -102,6 +104,7 @@ def _answer(line: DeliveryLine) -> NoticeAnswer:
         sent_at=line.sent_at,
         attempts=line.attempts,
         last_error=line.last_error,
+        held_by=line.held_by,
         message=line.message,
         incident=line.incident_id,
     )
