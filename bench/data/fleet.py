@@ -61,7 +61,7 @@ class Fleet:
             with database.transaction() as session:
                 _copy(session, "schedule", begin, end, self._schedule(database))
                 _copy(session, "tasks", begin, end, _task(database))
-        with database.engine.connect() as connection:
+        with database.engine.begin() as connection:
             connection.exec_driver_sql("ANALYZE")
         database.close()
         return now.isoformat()

@@ -1,13 +1,12 @@
 """How many results a server takes over per second, HTTP and all, on both databases.
 
 A real server on loopback, with as many tasks as wanted; agents in processes of their own.
-`post` posts batches that were made before the clock starts, each task group once; `loop`
-leases and reports, as agents do. Run it from the repository's root:
+They post batches that were made before the clock starts, each task group once. What leases
+cost besides is `bench.data.loop`. Run it from the repository's root:
 
-    python bench/data/ingest.py post --database postgresql --tasks 1000000 --workers 2
-    python bench/data/ingest.py post --database sqlite --tasks 100000
-    python bench/data/ingest.py post --database postgresql --rate 5000
-    python bench/data/ingest.py loop --database sqlite --tasks 10000 --agents 4
+    python bench/data/ingest.py --database postgresql --tasks 1000000 --workers 2
+    python bench/data/ingest.py --database sqlite --tasks 100000
+    python bench/data/ingest.py --database postgresql --rate 5000
 """
 
 import argparse
@@ -51,7 +50,7 @@ class Plan:
     url: str
     name: str
     groups: range
-    """The task groups that it holds; `loop` leases its own."""
+    """The task groups that it holds."""
     leased_at: str
     batch: int
     seconds: float
@@ -64,7 +63,6 @@ class Tally:
     """What came of it."""
 
     results: int
-    leases_s: list[float]
     posts_s: list[float]
     seconds: float
 
@@ -72,7 +70,6 @@ class Tally:
 def main() -> None:
     """Measure, and print a line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("mode", choices=["post", "loop"])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], required=True)
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--agents", type=int, default=2)
@@ -86,14 +83,14 @@ def main() -> None:
     fleet = Fleet(
         groups=options.tasks // len(CHECKS),
         agents=[f"agent-{place}" for place in range(options.agents)],
-        is_leased=options.mode == "post",
+        is_leased=True,
     )
     with TemporaryDirectory() as folder, make_database(options.database) as url:
         leased_at = fleet.fill(url)
         with serve(Path(folder), url, workers=options.workers) as (address, process):
             plans = _plans(options, fleet, address, leased_at)
             before = cpu_seconds(process.pid)
-            tallies = _run(options.mode, plans)
+            tallies = _run(plans)
             cpu = cpu_seconds(process.pid) - before
         _report(options, tallies, cpu)
         say(f"rollups recounted from the results: {recount(url)}")
@@ -112,10 +109,9 @@ def _plans(
     ]  # fmt: skip
 
 
-def _run(mode: str, plans: Sequence[Plan]) -> list[Tally]:
-    work = {"post": post, "loop": lease_and_post}[mode]
+def _run(plans: Sequence[Plan]) -> list[Tally]:
     with multiprocessing.get_context("spawn").Pool(len(plans)) as pool:
-        return pool.map(work, plans)
+        return pool.map(post, plans)
 
 
 def post(plan: Plan) -> Tally:
@@ -136,7 +132,7 @@ def post(plan: Plan) -> Tally:
             _send(client, plan.name, body)
             posts.append(time.perf_counter() - start)
         seconds = time.perf_counter() - begin
-    return Tally(len(posts) * plan.batch, [], posts, seconds)
+    return Tally(len(posts) * plan.batch, posts, seconds)
 
 
 def _body(plan: Plan, groups: range) -> bytes:
@@ -159,46 +155,17 @@ def _item(task_id: int, lease_no: int, leased_at: str, elapsed_us: int) -> Any:
     }
 
 
-def _send(client: httpx2.Client, agent: str, body: bytes) -> int:
+def _send(client: httpx2.Client, agent: str, body: bytes) -> None:
     answer = client.post("/api/results", params={"agent_id": agent}, content=body)
     assert answer.status_code == httpx2.codes.CREATED, answer.text
     document = answer.json()
     assert not document["refused"], document["refused"][0]
-    return len(document["result_ids"])
-
-
-def lease_and_post(plan: Plan) -> Tally:
-    """Lease what is due and report it, as fast as the server lets us, until all is done."""
-    count, leases, posts = 0, list[float](), list[float]()
-    query = {
-        "agent_id": plan.name,
-        "limit": plan.batch // len(CHECKS),
-        "capabilities": "ipv6",
-    }
-    with httpx2.Client(base_url=plan.url, headers=HEADERS, timeout=60) as client:
-        begin = time.perf_counter()
-        while time.perf_counter() - begin < plan.seconds:
-            start = time.perf_counter()
-            tasks = client.get("/api/tasks", params=query).raise_for_status().json()
-            if not tasks:
-                break
-            leases.append(time.perf_counter() - start)
-            body = json.dumps([
-                _item(task["id"], task["lease_no"], task["leased_at"], 1_000)
-                for task in tasks
-            ]).encode()
-            start = time.perf_counter()
-            count += _send(client, plan.name, body)
-            posts.append(time.perf_counter() - start)
-        seconds = time.perf_counter() - begin
-    return Tally(count, leases, posts, seconds)
 
 
 def _report(options: argparse.Namespace, tallies: Sequence[Tally], cpu: float) -> None:
     results = sum(tally.results for tally in tallies)
     seconds = max(tally.seconds for tally in tallies)
     posts = [each for tally in tallies for each in tally.posts_s]
-    leases = [each for tally in tallies for each in tally.leases_s]
     say(
         f"{options.database}, {options.tasks} tasks, {options.agents} agents,"
         f" {options.workers} server processes, batches of {options.batch}, at"
@@ -207,8 +174,6 @@ def _report(options: argparse.Namespace, tallies: Sequence[Tally], cpu: float) -
         f" server {cpu / max(results, 1) * 1e6:.0f} us of CPU per result"
         f"\n  post p50/p99 {quantile_ms(posts)} ms"
     )
-    if leases:
-        say(f"  lease p50/p99 {quantile_ms(leases)} ms")
 
 
 if __name__ == "__main__":

@@ -9,18 +9,20 @@ is compared with every other, the database and the reports. From the repository'
     python -m bench.data.leases --database sqlite --leases 20000
     python -m bench.data.leases --database postgresql --tasks 1000000 --only-lease --rate 1600
 
-`--rate` paces the calls, in groups a second of all agents together; without it they ask
-as fast as they are answered, which measures the machine's two cores and not the queue.
+`--rate` paces the calls, in groups a second of all agents together, each at moments of
+its own; without it they ask as fast as they are answered, which measures the machine's
+two cores and not the queue.
 """
 
 import argparse
 import heapq
 import multiprocessing
+import os
 import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,6 +56,7 @@ THREADS = 4
 TIMEOUT_S = 1.0
 HELD_S = TIMEOUT_S + LEASE_MARGIN.total_seconds()
 PERIOD_MIN = 0.05
+NOTHING = b"[]"
 KEPT_OPEN_S = 2.0
 """How long a connection is not used before it is opened anew."""
 LOST, LATE, REPEATED = 0.03, 0.03, 0.05
@@ -93,6 +96,7 @@ class Plan:
     leases: int
     """Of each agent."""
     pause_s: float
+    """From call to call, in the mean; 0: as fast as it is answered."""
     ends_at: float
     reports: bool
 
@@ -103,6 +107,7 @@ class Tally:
 
     held: list[Held] = field(default_factory=list)
     calls_s: list[float] = field(default_factory=list)
+    """From the request to the last byte of the answer."""
     seconds: float = 0.0
     stored: int = 0
     late: int = 0
@@ -127,7 +132,8 @@ class Agent:
         self._dice = random.Random(name)
         self._late: list[tuple[float, int, list[Handed]]] = []
         self._reported: dict[tuple[int, int], float] = {}
-        self._got: list[Held] = []
+        self._bodies: list[tuple[float, bytes]] = []
+        """Answers with the moments at which they came, read when all is over."""
         self._tally = Tally()
         self._called_at = 0.0
         query = {"agent_id": name, "limit": plan.limit, "capabilities": "ipv6"}
@@ -136,45 +142,51 @@ class Agent:
 
     def run(self) -> Tally:
         """Lease and report until there were enough."""
-        begin = time.monotonic()
-        asked = 0
-        while len(self._got) < self._plan.leases and time.time() < self._plan.ends_at:
-            time.sleep(max(0.0, begin + asked * self._plan.pause_s - time.monotonic()))
-            asked += 1
-            tasks = self._lease()
-            if not tasks:
+        begin = next_at = time.monotonic()
+        while (
+            len(self._bodies) * self._plan.limit < self._plan.leases
+            and time.time() < self._plan.ends_at
+        ):
+            next_at += self._pause_s()
+            time.sleep(max(0.0, next_at - time.monotonic()))
+            body = self._lease()
+            if body == NOTHING:
                 time.sleep(0.05)
             elif self._plan.reports:
-                self._treat(tasks)
+                self._treat(_decode(body))
             self._report_late()
         self._tally.seconds = time.monotonic() - begin
         self._report_late(waits=True)
-        self._tally.held = [
-            held._replace(reported_at=self._reported.get(held[:2], 0.0))
-            for held in self._got
-        ]
+        for answered_at, body in self._bodies:
+            self._tally.held += self._held(_decode(body), answered_at)
         return self._tally
 
-    def _lease(self) -> list[Handed]:
+    def _pause_s(self) -> float:
+        """As between people who know nothing of each other."""
+        mean_s = self._plan.pause_s
+        return self._dice.expovariate(1 / mean_s) if mean_s else 0.0
+
+    def _lease(self) -> bytes:
         begin = time.perf_counter()
         body = self._call("GET", self._lease_path)
         self._tally.calls_s.append(time.perf_counter() - begin)
-        answered_at = time.time()
-        tasks = _decode(body)
+        if body != NOTHING:
+            self._bodies.append((time.time(), body))
+        return body
+
+    def _held(self, tasks: Sequence[Handed], answered_at: float) -> Iterator[Held]:
         leases = {
             (task.group_id, task.lease_no): task.leased_at.timestamp() for task in tasks
         }
-        self._got += [
-            Held(*key, leased_at, answered_at, 0.0) for key, leased_at in leases.items()
-        ]
-        return tasks
+        for key, leased_at in leases.items():
+            yield Held(*key, leased_at, answered_at, self._reported.get(key, 0.0))
 
     def _treat(self, tasks: list[Handed]) -> None:
         fate = self._dice.random()
         if fate < LOST:
             return
         if fate < LOST + LATE:
-            entry = (time.time() + HELD_S + 2, len(self._got), tasks)
+            entry = (time.time() + HELD_S + 2, len(self._bodies), tasks)
             heapq.heappush(self._late, entry)
             self._tally.late += len(tasks)
             return
@@ -245,7 +257,9 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2, help="server processes")
     parser.add_argument("--limit", type=int, default=100, help="groups a call")
-    parser.add_argument("--rate", type=float, default=0, help="groups/s; 0: all it can")
+    parser.add_argument(
+        "--rate", type=float, nargs="*", default=[0], help="groups/s; 0: all it can"
+    )
     parser.add_argument("--seconds", type=float, default=300, help="at most")
     parser.add_argument("--only-lease", action="store_true", help="report nothing")
     options = parser.parse_args()
@@ -253,18 +267,30 @@ def main() -> None:
     with TemporaryDirectory() as folder, make_database(options.database) as url:
         fleet.fill(url)
         _quicken(url)
-        with serve(Path(folder), url, workers=options.workers) as (address, process):
-            before = cpu_seconds(process.pid)
-            tally = _run(options, address)
-            cpu = cpu_seconds(process.pid) - before
+        tally = Tally()
         say(
             f"{options.database}, {options.tasks} tasks, {options.agents} agents,"
-            f" {options.workers} server processes, {options.limit} groups a call, at"
-            f" {utcnow():%H:%M} UTC:\n  {len(tally.held):,} leases in"
-            f" {tally.seconds:.0f} s, p50/p99 {quantile_ms(tally.calls_s)} ms a call,"
-            f" server {cpu / max(len(tally.held), 1) * 1e6:.0f} us of CPU per lease"
+            f" {options.workers} server processes, {options.limit} groups a call:"
         )
+        with serve(Path(folder), url, workers=options.workers) as (address, process):
+            for rate in options.rate:
+                tally.add(_measure(options, rate, address, process.pid))
         _prove(url, tally)
+
+
+def _measure(
+    options: argparse.Namespace, rate: float, address: str, server: int
+) -> Tally:
+    before = cpu_seconds(server)
+    tally = _run(options, rate, address)
+    cpu = cpu_seconds(server) - before
+    say(
+        f"  {f'{rate:,.0f} groups/s' if rate else 'flat out'}: {len(tally.held):,} leases"
+        f" in {tally.seconds:.0f} s, p50/p99 {quantile_ms(tally.calls_s)} ms a call,"
+        f" server {cpu / max(len(tally.held), 1) * 1e6:.0f} us of CPU per lease,"
+        f" at {utcnow():%H:%M} UTC, load {os.getloadavg()[0]:.0f}"
+    )
+    return tally
 
 
 def _quicken(url: str) -> None:
@@ -280,7 +306,7 @@ def _quicken(url: str) -> None:
     database.close()
 
 
-def _run(options: argparse.Namespace, address: str) -> Tally:
+def _run(options: argparse.Namespace, rate: float, address: str) -> Tally:
     names = [f"agent-{place}" for place in range(options.agents)]
     plans = [
         Plan(
@@ -288,9 +314,7 @@ def _run(options: argparse.Namespace, address: str) -> Tally:
             names=names[start : start + THREADS],
             limit=options.limit,
             leases=-(-options.leases // options.agents),
-            pause_s=options.limit * options.agents / options.rate
-            if options.rate
-            else 0,
+            pause_s=options.limit * options.agents / rate if rate else 0,
             ends_at=time.time() + options.seconds,
             reports=not options.only_lease,
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import yaml
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from argos.server.database import database_url as with_driver
 from tests.e2e.programs import (
@@ -62,6 +62,14 @@ def make_config(
         },
         "websites": list(websites),
     }
+
+
+def for_everybody(database_url: str) -> str:
+    """The URL in a form that 0.10.3 takes: without an empty host name."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        return database_url
+    return f"postgresql:///{url.database}?host={url.query['host']}&user={url.username}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import make_url
 
-from tests.e2e.installation import Installation, make_config
+from tests.e2e.installation import Installation, for_everybody, make_config
 from tests.e2e.nginx import Host, Nginx
 from tests.e2e.programs import ARGOS, free_port
 from tests.e2e.waiting import wait_until
@@ -71,14 +70,6 @@ def filled(old: Installation) -> tuple[datetime, datetime]:
         old.must("server", "user", "add", *credentials(name))
     work_for_a_while(old, "old")
     return filled_from, datetime.now(UTC)
-
-
-def for_everybody(database_url: str) -> str:
-    """The URL in a form that 0.10.3 takes: without an empty host name."""
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        return database_url
-    return f"postgresql:///{url.database}?host={url.query['host']}&user={url.username}"
 
 
 def work_for_a_while(argos: Installation, agent: str) -> str:
