@@ -124,13 +124,18 @@ def pull_back(session: Session, *, moves: Sequence[PullBack]) -> None:
 
 def lock_stalled_tasks(session: Session, *, count: int) -> list[int]:
     """Tasks that show a result although their runs have long ended without a report."""
+    # First the groups, of which there are hardly any: on SQLite all tasks would be walked,
+    # while nobody else can write. Written out, as a partial index needs it.
+    least = literal(EXPIRED_LEASES_BEFORE_BACKOFF, literal_execute=True)
+    groups = session.scalars(
+        select(Schedule.id).where(Schedule.expired_leases >= least)
+    )
     rows = session.scalars(
         select(Task.id)
         .join(Schedule, Schedule.id == Task.group_id)
         .where(
-            # Written out: a partial index serves only what stands literally.
-            Schedule.expired_leases
-            >= literal(EXPIRED_LEASES_BEFORE_BACKOFF, literal_execute=True),
+            id_in(session, Task.group_id, groups.all()),
+            Schedule.expired_leases >= least,
             Task.severity != Severity.UNKNOWN,
             Task.archived_at.is_(None),
         )
