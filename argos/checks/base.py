@@ -79,6 +79,8 @@ class BaseCheck:
     is_success_silent: ClassVar[bool] = False
     """Do the facts of a success say nothing but what was expected? The server does not
     keep them then."""
+    passing_facts: ClassVar[frozenset[str]] = frozenset()
+    """Facts that differ from run to run although nothing has changed."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -71,6 +71,7 @@ class ResponseTime(BaseCheck):
     """
 
     name = "response-time"
+    passing_facts = frozenset({"elapsed_ms", "error_ms"})
     is_legacy = False
 
     @classmethod

@@ -63,6 +63,14 @@ class UnauthenticatedAccess(StrEnum):
     """Every page; nobody needs to log in."""
 
 
+class Keep(StrEnum):
+    """Which results have a row; all of them are counted."""
+
+    ALL = "all"
+    CHANGES = "changes"
+    """Those that say something new, and one an hour."""
+
+
 class DatabaseSettings(Section):
     """Where everything is stored."""
 
@@ -201,6 +209,12 @@ class SSL(Section):
     """The severity of an expired, mismatching or untrusted certificate."""
 
 
+class Results(Section):
+    """What is stored of what is measured."""
+
+    keep: Keep = Keep.ALL
+
+
 class RecurringTasks(Section):
     """The housework."""
 
@@ -260,6 +274,7 @@ class Config(Section):
     service: Service
     ssl: SSL
     recurring_tasks: RecurringTasks
+    results: Results = Field(default_factory=Results)
     websites: Annotated[tuple[Website, ...], ReadBy(read_websites)]
 
     @cached_property

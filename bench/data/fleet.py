@@ -13,15 +13,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx2
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
+from argos.checks import get_registered_check
 from argos.clock import utcnow
 from argos.core.flapping import ALL_OK
+from argos.core.rollup import hour_of
 from argos.core.severity import Severity, Status
 from argos.server.database import Database
 from argos.server.migrations.runner import migrate
 from argos.server.models import Schedule, Task
+from argos.server.services.judging import NOTHING
+from argos.server.services.keeping import fingerprint
 from tests.postgresql import find_binaries, run_postgresql
 from tests.server.factories import add_group, make_config
 
@@ -38,6 +42,8 @@ class Fleet:
     agents: Sequence[str] = ("agent-0",)
     is_leased: bool = False
     """Whether the agents hold all groups from the start, each its share."""
+    kept_context: str | None = None
+    """What the last results found, if the next ones like them may be left out."""
 
     def share(self, agent: str) -> range:
         """The groups that an agent holds."""
@@ -74,6 +80,14 @@ class Fleet:
                 completed_at=now, run_history=ALL_OK,
             )
         )  # fmt: skip
+        if self.kept_context is not None:
+            for task in session.scalars(select(Task)):
+                is_silent = get_registered_check(task.check).is_success_silent
+                context = NOTHING if is_silent else self.kept_context
+                task.kept_facts = fingerprint(task.check, context)
+                task.kept_at, task.left_out = now, 0
+                task.open_hour = hour_of(now)
+                task.unbroken_since = task.applied_lease_no
         if self.is_leased:
             until = now + timedelta(minutes=5)
             session.execute(
@@ -145,10 +159,10 @@ def make_database(kind: str) -> Iterator[str]:
 
 @contextmanager
 def serve(
-    folder: Path, url: str, *, workers: int = 1
+    folder: Path, url: str, *, workers: int = 1, keep: str = "all"
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server, by its address and its process."""
-    make_config(folder, url=url)
+    make_config(folder, url=url, results={"keep": keep})
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

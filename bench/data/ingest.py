@@ -79,15 +79,22 @@ def main() -> None:
     parser.add_argument(
         "--rate", type=float, default=0, help="results/s; 0: all it can"
     )
+    parser.add_argument(
+        "--keep", choices=["all", "changes"], default="all", help="`results.keep`"
+    )
     options = parser.parse_args()
     fleet = Fleet(
         groups=options.tasks // len(CHECKS),
         agents=[f"agent-{place}" for place in range(options.agents)],
         is_leased=True,
+        kept_context=json.dumps(CONTEXT) if options.keep == "changes" else None,
     )
     with TemporaryDirectory() as folder, make_database(options.database) as url:
         leased_at = fleet.fill(url)
-        with serve(Path(folder), url, workers=options.workers) as (address, process):
+        with serve(Path(folder), url, workers=options.workers, keep=options.keep) as (
+            address,
+            process,
+        ):
             plans = _plans(options, fleet, address, leased_at)
             before = cpu_seconds(process.pid)
             tallies = _run(plans)
@@ -168,7 +175,8 @@ def _report(options: argparse.Namespace, tallies: Sequence[Tally], cpu: float) -
     posts = [each for tally in tallies for each in tally.posts_s]
     say(
         f"{options.database}, {options.tasks} tasks, {options.agents} agents,"
-        f" {options.workers} server processes, batches of {options.batch}, at"
+        f" {options.workers} server processes, batches of {options.batch}, keep:"
+        f" {options.keep}, at"
         f" {utcnow():%H:%M} UTC:"
         f"\n  {results / seconds:,.0f} results/s over {seconds:.0f} s,"
         f" server {cpu / max(results, 1) * 1e6:.0f} us of CPU per result"

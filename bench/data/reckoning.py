@@ -42,6 +42,12 @@ def recount(url: str) -> str:
                 ).all()
             )
         )
+        # What has no row is like the row before, and only what is ok has none.
+        without_row = sum(
+            int(session.scalar(text(f"SELECT sum(left_out) FROM {table}")) or 0)
+            for table in ("results", "tasks")
+        )
+        stored[str(Severity.OK)] += without_row
         counted: Counter[str] = Counter()
         for kind in Kind:
             name = kind.name.lower()
@@ -58,9 +64,10 @@ def recount(url: str) -> str:
     database.close()
     wanted = {str(severity): stored[severity] for severity in Severity}
     found = {str(severity): counted[severity] for severity in Severity}
-    return (
-        f"equal, {sum(stored.values()):,}" if wanted == found else f"{wanted} {found}"
-    )
+    if wanted != found:
+        return f"{wanted} {found}"
+    left_out = f", {without_row:,} of them without a row" if without_row else ""
+    return f"equal, {sum(stored.values()):,}{left_out}"
 
 
 def say(line: str) -> None:

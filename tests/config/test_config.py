@@ -219,6 +219,8 @@ request-headers-are-a-list 7:33: `headers` must be a mapping (lines with `key: v
 request-is-json-perhaps 7:33: `is_json` must be yes or no, not 'perhaps'.
 results-age-is-a-number 3:20: `max_results_age` must be a duration with its unit, as in "5m", not 90.
 results-age-without-unit 3:20: `max_results_age` has no unit in '5'; write for instance "5m" (minutes).
+results-is-a-text 2:10: `results` must be a mapping (lines with `key: value`).
+results-keep-mistyped 3:9: `keep` must be `all` or `changes`, not 'change'; did you mean `changes`?
 retries-half 4:30: `retry_before_notification` must be a whole number, not 1.5.
 retries-is-a-text 4:30: `retry_before_notification` must be a whole number, not 'often'.
 retries-negative 4:30: `retry_before_notification` must be at least 0, not -1.

@@ -53,7 +53,7 @@ unknown-general-key 5:3: The unknown key `colour` has no effect; the known keys 
 unknown-path-key 7:9: The unknown key `methode` has no effect; did you mean `method`?
 unknown-request-key 7:24: The unknown key `json` has no effect; did you mean `is_json`?
 unknown-top-level-key 2:1: The unknown key `webistes` has no effect; did you mean `websites`?
-unknown-top-level-key 3:1: The unknown key `notes` has no effect; the known keys are `general`, `service`, `ssl`, `recurring_tasks`, `websites`.
+unknown-top-level-key 3:1: The unknown key `notes` has no effect; the known keys are `general`, `service`, `ssl`, `recurring_tasks`, `results`, `websites`.
 website-frequency-without-unit 4:16: '5' has no unit and counts as nothing; write for instance "5m" (minutes).
 website-frequency-without-unit 5:20: 'h' has no number and counts as nothing; write for instance "5m" (minutes).
 website-without-ip 3:5: IPv4 and IPv6 are both off: this website is not watched.

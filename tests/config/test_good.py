@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from argos.core.severity import Severity
 from argos.schemas import Config, Website, WebsiteCheck, WebsitePath
 from argos.schemas.channel import NtfyChannelSettings, WebhookChannelSettings
+from argos.schemas.config import Keep
 from argos.server.settings import read_config
 
 FOLDER = Path(__file__).parent / "good"
@@ -172,6 +173,8 @@ def test_added_keys_are_read():
         "../elsewhere",
     ]
     assert config.ssl.invalid is Severity.WARNING
+    assert config.results.keep is Keep.CHANGES
+    assert _read("base").results.keep is Keep.ALL
     assert config.websites == (
         Website(
             domain="https://example.org/",

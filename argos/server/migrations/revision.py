@@ -25,6 +25,7 @@ REVISIONS = (
     "20261126_locations",
     "20261126_agent_clock",
     "20261126_large_fleets",
+    "20261126_kept_results",
 )
 """All revisions, oldest first; a test compares them with Alembic's chain."""
 

@@ -18,8 +18,9 @@ from argos.server.models.incident import (
 )
 from argos.server.models.quiet import Silence, SilenceKind
 from argos.server.models.rollup import Gap, GroupDay, TaskDay
+from argos.server.models.schedule import Schedule
 from argos.server.models.system import Agent, ConfigCache, Duty, Job, JobKind
-from argos.server.models.task import Method, Result, Schedule, Task, Website
+from argos.server.models.task import Method, Result, Task, Website
 
 __all__ = [
     "Agent",

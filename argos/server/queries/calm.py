@@ -1,6 +1,6 @@
 """Tasks that are well, and stay so: most results change next to nothing of a task."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,6 +25,11 @@ class Glance(NamedTuple):
     open_counts: bytes | None
     is_calm: bool
     """One more result that is ok changes nothing but when the task was last ok."""
+    kept_facts: int | None
+    left_out: int | None
+    """None: the last row stands for no other results."""
+    unbroken_since: int | None
+    earlier_leases: bytes | None
 
 
 class CalmMove(NamedTuple):
@@ -48,7 +53,8 @@ IS_CALM = f"""
 """
 _LOCK_TASKS = f"""
 SELECT id, group_id, domain, "check", expected, archived_at IS NOT NULL,
-  applied_lease_no, open_hour, open_counts, ({IS_CALM})
+  applied_lease_no, open_hour, open_counts, ({IS_CALM}),
+  kept_facts, left_out, unbroken_since, earlier_leases
 FROM tasks WHERE id {{in_ids}} ORDER BY id {{lock}}
 """  # noqa: S608  # constants of ours
 _MOVES = RowSource({
@@ -58,11 +64,27 @@ _MOVES = RowSource({
     "open_hour": "integer",
     "open_counts": "bytea",
 })
+_STANDING_MOVES = RowSource({**_MOVES.columns, "kept_facts": "bigint"})
 _MOVE_TASKS = """
 UPDATE tasks SET
   completed_at = u.completed_at, last_severity_update = u.completed_at,
   applied_lease_no = u.applied_lease_no,
-  open_hour = u.open_hour, open_counts = u.open_counts
+  open_hour = u.open_hour, open_counts = u.open_counts, {kept}
+FROM {rows} WHERE tasks.id = u.id
+"""
+_ALONE = _MOVE_TASKS.replace("{kept}", "kept_at = NULL, left_out = NULL")
+_LEFT_OUT = _MOVE_TASKS.replace("{kept}", "left_out = tasks.left_out + 1")
+_STANDING = _MOVE_TASKS.replace(
+    "{kept}", "kept_at = u.completed_at, left_out = 0, kept_facts = u.kept_facts"
+)
+_LOG_MOVES = RowSource({
+    "id": "bigint",
+    "unbroken_since": "integer",
+    "earlier_leases": "bytea",
+})
+_MOVE_LOGS = """
+UPDATE tasks SET
+  unbroken_since = u.unbroken_since, earlier_leases = u.earlier_leases
 FROM {rows} WHERE tasks.id = u.id
 """
 
@@ -75,6 +97,40 @@ def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, Glance]:
     return {row[0]: Glance._make(row) for row in rows}
 
 
-def move_calm_tasks(session: Session, *, moves: Sequence[CalmMove]) -> None:
-    """Write when calm tasks were last ok."""
-    _MOVES.write(session, _MOVE_TASKS, moves)
+class LogMove(NamedTuple):
+    """What a result makes of a task's `LeaseLog`; most leave it as it is."""
+
+    id: int
+    unbroken_since: int | None
+    earlier_leases: bytes | None
+
+
+def move_calm_tasks(
+    session: Session,
+    *,
+    moves: Sequence[CalmMove],
+    left_out: Container[int] = (),
+    standing: Mapping[int, int | None] | None = None,
+) -> None:
+    """Write when calm tasks were last ok.
+
+    `left_out` are those whose result has no row, `standing` those whose row stands for
+    the next ones that are like it, with the fingerprint of its facts.
+    """
+    standing = standing or {}
+    alone, without_row, with_row = [], [], []
+    for move in moves:
+        if move.id in left_out:
+            without_row.append(move)
+        elif move.id in standing:
+            with_row.append((*move, standing[move.id]))
+        else:
+            alone.append(move)
+    _MOVES.write(session, _ALONE, alone)
+    _MOVES.write(session, _LEFT_OUT, without_row)
+    _STANDING_MOVES.write(session, _STANDING, with_row)
+
+
+def move_logs(session: Session, *, moves: Sequence[LogMove]) -> None:
+    """Write which leases of tasks are over."""
+    _LOG_MOVES.write(session, _MOVE_LOGS, moves)

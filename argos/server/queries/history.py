@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
 from argos.server.models import Result, Task, Website
 from argos.server.queries.selection import (
     HAS_TRUSTWORTHY_TIME,
+    IS_LAST_KEPT,
     bucket_of,
     fetch,
 )
@@ -53,6 +54,8 @@ class ResultRow:
     phases: Sequence[int | None]
     """DNS, connect, TLS, first byte, transfer, in microseconds."""
     total_us: int | None
+    left_out: int | None
+    """How many results between the one before and this one were not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ _RESULT_COLUMNS = (
     Result.is_late,
     *PHASE_COLUMNS,
     Result.total_us,
+    Result.left_out,
 )
 _PHASES = slice(9, 14)
 
@@ -187,17 +191,46 @@ def get_last_result(
     return _result_row(row) if row else None
 
 
+def count_like(session: Session, *, task: Task, result: ResultRow) -> int:
+    """How many results that followed one were like it, and thus not kept."""
+    if result.is_late or result.severity is not Severity.OK:
+        return 0
+    if task.kept_at == result.submitted_at:
+        return task.left_out or 0
+    following = session.scalars(
+        select(Result.left_out)
+        .where(
+            Result.task_id == task.id,
+            Result.submitted_at > result.submitted_at,
+            Result.is_late.is_(None),
+        )
+        .order_by(Result.submitted_at)
+        .limit(1)
+    )
+    return following.first() or 0
+
+
+def is_thinned(session: Session, *, task_id: int, since: datetime) -> bool:
+    """Whether not all results of a task since a moment were kept."""
+    has_gap = select(Result.id).where(
+        Result.task_id == task_id,
+        Result.submitted_at >= since,
+        Result.left_out.is_not(None),
+    )
+    found = session.scalar(
+        select(or_(Task.left_out.is_not(None), has_gap.exists())).where(
+            Task.id == task_id
+        )
+    )
+    return bool(found)
+
+
 def list_newest_results(
     session: Session, *, task_ids: Sequence[int]
 ) -> dict[int, ResultRow]:
-    """The newest result of each of some tasks that counted."""
+    """The newest kept result of each of some tasks that counted."""
     rows = session.execute(
-        select(*_RESULT_COLUMNS)
-        .join(
-            Task,
-            and_(Result.task_id == Task.id, Result.submitted_at == Task.completed_at),
-        )
-        .where(Task.id.in_(task_ids))
+        select(*_RESULT_COLUMNS).join(Task, IS_LAST_KEPT).where(Task.id.in_(task_ids))
     )
     return {row.task_id: _result_row(row) for row in rows}
 
@@ -266,4 +299,5 @@ def _result_row(row: Any) -> ResultRow:
         is_late=values[8],
         phases=values[_PHASES],
         total_us=values[14],
+        left_out=values[15],
     )

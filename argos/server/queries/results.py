@@ -102,6 +102,8 @@ class NewResult(NamedTuple):
     transfer_us: int | None = None
     total_us: int | None = None
     timing_error_us: int | None = None
+    left_out: int | None = None
+    """How many of its task's results before it have no row."""
 
 
 class TaskMove(NamedTuple):
@@ -158,6 +160,7 @@ _NEW_RESULTS = RowSource({
     "is_late": "boolean",
     "in_maintenance": "boolean",
     **_TIMINGS,
+    "left_out": "integer",
 })
 _NUMBERED_RESULTS = RowSource({"id": "bigint", **_NEW_RESULTS.columns})
 _TASK_MOVES = RowSource({
@@ -211,7 +214,7 @@ UPDATE tasks SET
   last_status = u.last_status, contiguous_failures = u.contiguous_failures,
   failing_since = u.failing_since, told_severity = u.told_severity,
   already_retried = u.already_retried, applied_lease_no = u.applied_lease_no,
-  event_count = u.event_count,
+  event_count = u.event_count, kept_at = NULL, left_out = NULL,
   open_hour = u.open_hour, open_counts = u.open_counts
 FROM {rows} WHERE tasks.id = u.id
 """
@@ -310,8 +313,9 @@ def _row(result: NewResult) -> tuple[Any, ...]:
         None if result.context == "{}" else result.context,
         result.is_late or None,
         result.in_maintenance or None,
-        *result[9:-1],
+        *result[9:15],
         result.timing_error_us or None,
+        result.left_out or None,
     )
 
 

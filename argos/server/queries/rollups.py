@@ -176,6 +176,30 @@ def list_group_slots(
     return {id_: merge(found) for id_, found in slots.items()}
 
 
+def list_hourly_slots(
+    session: Session, *, task_id: int, span: HourSpan
+) -> dict[int, Slots]:
+    """The response times of a task's group in a span, by hour; gaps left out."""
+    group_ids = session.scalars(
+        select(Task.group_id).where(Task.id == task_id, Task.group_id.is_not(None))
+    )
+    groups = list_groups(session, [id_ for id_ in group_ids if id_ is not None])
+    days = range(span.begin // HOURS, -(-span.end // HOURS))
+    found = {
+        day * HOURS + hour: slots
+        for _, day, _, hours in list_group_days(session, groups, days)
+        for hour, slots in hours_of_day(hours, base=SLOTS).items()
+    }
+    for group in groups.values():
+        if group.open_hour is not None:
+            counted = [
+                found.get(group.open_hour, {}),
+                unpack(group.open_latencies or b""),
+            ]
+            found[group.open_hour] = merge(counted)
+    return {hour: found[hour] for hour in sorted(found) if span.holds(hour)}
+
+
 def list_group_days(
     session: Session, groups: Mapping[bytes, Any], days: range
 ) -> Sequence[Any]:

@@ -42,6 +42,12 @@ def inline(severity: Severity) -> ColumnElement[Severity]:
 IS_ACTIVE: ColumnElement[bool] = Task.archived_at.is_(None)
 """The config names the task."""
 
+IS_LAST_KEPT: ColumnElement[bool] = and_(
+    Result.task_id == Task.id,
+    Result.submitted_at == func.coalesce(Task.kept_at, Task.completed_at),
+)
+"""The result is its task's last one, or stands for it as it has no row."""
+
 IS_NOT_OK: ColumnElement[bool] = and_(Task.severity != inline(Severity.OK), IS_ACTIVE)
 """The condition of `ix_tasks_not_ok`."""
 

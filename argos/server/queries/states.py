@@ -14,6 +14,7 @@ from argos.core.severity import Severity
 from argos.server.models import Result, Schedule, Task
 from argos.server.queries.bulk import RowSource, id_in
 from argos.server.queries.results import TaskRow
+from argos.server.queries.selection import IS_LAST_KEPT
 
 
 class StateMove(NamedTuple):
@@ -124,8 +125,8 @@ def list_last_facts(
         return {}
     rows = session.execute(
         select(Result.task_id, Result.context)
-        .join(Task, Task.id == Result.task_id)
-        .where(id_in(session, Task.id, ids), Result.submitted_at == Task.completed_at)
+        .join(Task, IS_LAST_KEPT)
+        .where(id_in(session, Task.id, ids))
     )
     return {task_id: facts for task_id, facts in rows if isinstance(facts, dict)}
 

@@ -30,6 +30,7 @@ from argos.core.flapping import FRESH
 from argos.core.severity import Severity
 from argos.server.models import ConfigCache, Incident, Task
 from argos.server.plan import WantedGroup, WantedWebsite
+from argos.server.queries.arrival import changed_groups, lock
 from argos.server.queries.bulk import RowSource, is_sqlite
 from argos.server.queries.counting import keep_open_latencies
 from argos.server.queries.staging import (
@@ -165,7 +166,7 @@ def lock_changing_tasks(session: Session) -> None:
 
     Tasks come before task groups, there as here.
     """
-    _lock(session, _tasks, _tasks.c.id.in_(select(task_changes.c.task_id)))
+    lock(session, _tasks, _tasks.c.id.in_(select(task_changes.c.task_id)))
 
 
 def list_told_leaving(session: Session) -> Sequence[int]:
@@ -219,12 +220,11 @@ def change_groups(session: Session, *, now: datetime) -> None:
     A group that runs more often now is due at once, so that it moves to its new grid.
     """
     wanted = wanted_groups
-    is_same = _schedule.c.key == wanted.c.key
-    differs = or_(*(_differs(_schedule, wanted, name) for name in _GROUP_COLUMNS))
-    _lock(
+    changed = changed_groups()
+    lock(
         session,
         _schedule,
-        _schedule.c.id.in_(select(_schedule.c.id).where(is_same, differs)),
+        _schedule.c.id.in_(select(_schedule.c.id).where(*changed)),
     )
     is_sooner = and_(
         wanted.c.frequency < _schedule.c.frequency,
@@ -236,11 +236,11 @@ def change_groups(session: Session, *, now: datetime) -> None:
     )
     session.execute(
         update(_schedule)
-        .where(is_same, differs)
+        .where(*changed)
         .values(_taken_from(wanted, _GROUP_COLUMNS) | {"due_at": moved})
     )
     is_idle = ~select(_tasks.c.id).where(_tasks.c.group_id == _schedule.c.id).exists()
-    _lock(session, _schedule, is_idle)
+    lock(session, _schedule, is_idle)
     keep_open_latencies(session, is_idle)
     session.execute(delete(_schedule).where(is_idle))
 
@@ -272,7 +272,6 @@ def add_tasks(session: Session) -> int:
 
 def update_tasks(session: Session) -> None:
     """Give tasks their changed attributes, and archived ones their place back."""
-    is_restored = task_changes.c.kind == _Kind.RESTORE.value
     session.execute(
         update(_tasks)
         .where(
@@ -288,10 +287,6 @@ def update_tasks(session: Session) -> None:
                 "website_id": _websites.c.id,
                 "group_id": _schedule.c.id,
                 "archived_at": null(),
-                # The task group that a task comes back to counts leases anew.
-                "applied_lease_no": case(
-                    (is_restored, 0), else_=_tasks.c.applied_lease_no
-                ),
             }
         )
     )
@@ -356,17 +351,3 @@ def _add(
         .order_by(wanted.c.position)
     )
     session.execute(insert(table).from_select([*columns, *fixed], new))
-
-
-def _lock(session: Session, table: Table, which: ColumnElement[bool]) -> None:
-    """Lock rows in the order of their ids; SQLite has one writer at a time anyway."""
-    if is_sqlite(session):
-        return
-    locked = (
-        select(table.c.id)
-        .where(which)
-        .order_by(table.c.id)
-        .with_for_update(key_share=True, of=table)
-        .subquery()
-    )
-    session.execute(select(func.count()).select_from(locked))

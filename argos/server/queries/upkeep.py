@@ -1,6 +1,6 @@
 """Housework on rows: delete what is too old, a little at a time; mend the queue."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -122,16 +122,19 @@ def pull_back(session: Session, *, moves: Sequence[PullBack]) -> None:
         session.execute(statement, _PULLED.parameters(session, moves))
 
 
-def lock_stalled_tasks(session: Session, *, count: int) -> list[int]:
-    """Tasks that show a result although their runs have long ended without a report."""
+def lock_stalled_tasks(session: Session, *, count: int) -> dict[int, int | None]:
+    """Tasks that show a result although their runs have long ended without a report.
+
+    With how many of their last results have no row.
+    """
     # First the groups, of which there are hardly any: on SQLite all tasks would be walked,
     # while nobody else can write. Written out, as a partial index needs it.
     least = literal(EXPIRED_LEASES_BEFORE_BACKOFF, literal_execute=True)
     groups = session.scalars(
         select(Schedule.id).where(Schedule.expired_leases >= least)
     )
-    rows = session.scalars(
-        select(Task.id)
+    rows = session.execute(
+        select(Task.id, Task.left_out)
         .join(Schedule, Schedule.id == Task.group_id)
         .where(
             id_in(session, Task.group_id, groups.all()),
@@ -143,10 +146,10 @@ def lock_stalled_tasks(session: Session, *, count: int) -> list[int]:
         .limit(count)
         .with_for_update(key_share=True, of=Task)
     )
-    return list(rows)
+    return dict(rows.all())
 
 
-def mark_unmeasured(session: Session, *, ids: Sequence[int], now: datetime) -> None:
+def mark_unmeasured(session: Session, *, ids: Collection[int], now: datetime) -> None:
     """Show that nothing is known of tasks any more; nobody is told."""
     session.execute(
         update(Task)
@@ -157,5 +160,7 @@ def mark_unmeasured(session: Session, *, ids: Sequence[int], now: datetime) -> N
             last_severity_update=now,
             last_status=Status.ERROR,
             completed_at=now,
+            kept_at=None,
+            left_out=None,
         )
     )

@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
-    and_,
     exists,
     func,
     literal,
@@ -33,6 +32,7 @@ from argos.server.queries.bulk import id_in, is_sqlite
 from argos.server.queries.rollups import HourSpan
 from argos.server.queries.selection import (
     IS_ACTIVE,
+    IS_LAST_KEPT,
     IS_NOT_OK,
     fetch,
     inline,
@@ -308,10 +308,7 @@ def list_certificate_days(
     days: dict[int, int] = {}
     rows = session.execute(
         select(Task.website_id, Result.context)
-        .join(
-            Result,
-            and_(Result.task_id == Task.id, Result.submitted_at == Task.completed_at),
-        )
+        .join(Result, IS_LAST_KEPT)
         .where(
             Task.website_id.in_(website_ids),
             Task.check == CERTIFICATE_CHECK,

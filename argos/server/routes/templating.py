@@ -175,6 +175,7 @@ def _environment() -> Environment:
         ms=wording.milliseconds,
         minutes=wording.minutes,
         facts=wording.facts,
+        left_out=wording.left_out,
         href=wording.safe_href,
         public=wording.without_secrets,
         path_of=wording.path_of,

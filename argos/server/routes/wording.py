@@ -59,6 +59,13 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {word}"
 
 
+def left_out(number: int) -> str:
+    """Results like the one before them, which have no row."""
+    if number == 1:
+        return "One more after it was like it: counted, and not kept."
+    return f"{number:,} more after it were like it: counted, and not kept."
+
+
 def duration(interval: timedelta) -> str:
     """A stretch of time in one or two units: "14 min", "2 h 5 min", "3 days"."""
     if interval < _MINUTE:

@@ -1,6 +1,6 @@
 """Count new results into the rollups, in the transaction that stores them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -46,11 +46,14 @@ class Counting:
 
     def count(self, results: Sequence[NewResult], stored: Sequence[Stored]) -> None:
         """Count the results that are new."""
+        pairs = zip(results, stored, strict=True)
+        self.count_unstored(result for result, outcome in pairs if outcome.is_new)
+
+    def count_unstored(self, results: Iterable[NewResult]) -> None:
+        """Count results that are new, whether or not they have rows."""
         moment: datetime | None = None
         hour = 0
-        for result, outcome in zip(results, stored, strict=True):
-            if not outcome.is_new:
-                continue
+        for result in results:
             if result.submitted_at != moment:  # the checks of a run have the same
                 moment = result.submitted_at
                 hour = hour_of(moment)

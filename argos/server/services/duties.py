@@ -194,7 +194,7 @@ def mend_queue(work: Work) -> None:
 def show_stalls(work: Work) -> None:
     """Show tasks as unknown whose runs end without a report again and again."""
     with work.transaction() as session:
-        ids = queries.lock_stalled_tasks(session, count=CHUNK_ROWS)
+        stalled = queries.lock_stalled_tasks(session, count=CHUNK_ROWS)
         rows = [
             NewResult(
                 task_id=id_,
@@ -205,16 +205,17 @@ def show_stalls(work: Work) -> None:
                 severity=Severity.UNKNOWN,
                 context=json.dumps({"error_message": STALLED}),
                 is_late=False,
+                left_out=left_out,
             )
-            for id_ in ids
+            for id_, left_out in stalled.items()
         ]
         counting = Counting()
         counting.count(rows, results.add_results(session, results=rows))
         counting.write_closed(session)
-        queries.mark_unmeasured(session, ids=ids, now=work.now)
-    if ids:
-        log.error("%s tasks show no result: %s", len(ids), STALLED)
-    work.wants_more = len(ids) == CHUNK_ROWS
+        queries.mark_unmeasured(session, ids=stalled, now=work.now)
+    if stalled:
+        log.error("%s tasks show no result: %s", len(stalled), STALLED)
+    work.wants_more = len(stalled) == CHUNK_ROWS
 
 
 def _grid_place(group: queries.Stranded, *, after: datetime) -> datetime:

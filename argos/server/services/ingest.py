@@ -28,6 +28,7 @@ from argos.server.queries.calm import (
     Glance,
     lock_tasks,
     move_calm_tasks,
+    move_logs,
 )
 from argos.server.queries.counting import add_gaps
 from argos.server.queries.results import (
@@ -47,7 +48,13 @@ from argos.server.services.agent_watch import AgentWatch, Case
 from argos.server.services.change import Change
 from argos.server.services.counting import Counting
 from argos.server.services.judging import finalize, finalize_rules, stored_context
-from argos.server.services.moves import RefusedItem, moves_state, task_move
+from argos.server.services.keeping import Keeping
+from argos.server.services.moves import (
+    RefusedItem,
+    measured_at,
+    moves_state,
+    task_move,
+)
 from argos.server.services.publish import publish
 from argos.server.services.report import (
     ReadItem,
@@ -61,8 +68,6 @@ from argos.server.services.votes import Votes, count_votes, is_voted_on
 
 log = logging.getLogger(__name__)
 
-OLDEST_RESULT = timedelta(days=30)
-TOLERATED_SKEW = timedelta(seconds=5)
 NOT_BELIEVED = "The agent fails on most websites, where other agents succeed."
 
 _Verdicts = dict[int, tuple[Status, Severity]]
@@ -115,7 +120,8 @@ class Batch:
     _schedules: dict[int, ScheduleRow] = field(default_factory=dict)
     _moves: list[TaskMove] = field(default_factory=list)
     _calm_moves: list[CalmMove] = field(default_factory=list)
-    _moved: set[int] = field(default_factory=set)
+    _moved: dict[int, datetime] = field(default_factory=dict)
+    """By the tasks that are moved: when their run was measured."""
     _states: list[StateMove] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _runs: dict[int, Run] = field(default_factory=dict)
@@ -125,6 +131,7 @@ class Batch:
     _votes: Votes = field(default_factory=Votes)
     _witnesses: Witnesses | None = None
     _is_suspect: bool = False
+    _keeping: Keeping = field(init=False)
 
     def take(self, session: Session, read: Sequence[ReadItem]) -> None:
         """Decide on each item, then write all at once."""
@@ -144,7 +151,9 @@ class Batch:
         self._results = peace.mark_maintained(
             session, self._results, config=self.config, now=self.now
         )
-        stored = queries.add_results(session, results=self._results)
+        keeping = self._keeping
+        keeping.sort(self._results, calm=self._calm_moves, moves=self._moves)
+        stored = queries.add_results(session, results=keeping.kept)
         self._ids = [result.id for result in stored]
         counting = Counting(
             self._moves,
@@ -153,9 +162,16 @@ class Batch:
             self._glances,
             self._schedules,
         )
-        counting.count(self._results, stored)
+        counting.count(keeping.kept, stored)
+        counting.count_unstored(keeping.left_out.values())
         queries.move_tasks(session, moves=counting.task_moves())
-        move_calm_tasks(session, moves=counting.calm_task_moves())
+        move_calm_tasks(
+            session,
+            moves=counting.calm_task_moves(),
+            left_out=keeping.left_out,
+            standing=keeping.standing,
+        )
+        move_logs(session, moves=keeping.log_moves)
         move_states(session, moves=self._states)
         queries.move_schedules(session, moves=counting.schedule_moves())
         counting.write_closed(session)
@@ -170,6 +186,7 @@ class Batch:
 
     def _load(self, session: Session, task_ids: set[int]) -> None:
         self._glances = lock_tasks(session, ids=task_ids)
+        self._keeping = Keeping(self.config, self._glances, self.now)
         groups = {row.group_id for row in self._glances.values()} - {None}
         self._schedules = queries.lock_schedules(
             session, ids=sorted(group for group in groups if group is not None)
@@ -218,7 +235,16 @@ class Batch:
             # The same run again, in this batch, finds its state moved.
             and task.id not in self._moved
         )
-        submitted_at = self._measured_at(item.result, schedule)
+        if not is_moving and self._keeping.knows(task, item.result.lease_no):
+            return
+        submitted_at = measured_at(
+            item.result,
+            schedule,
+            stored_at=self._stored_at.get(task.id),
+            now=self.now,
+        )
+        if self._keeping.is_sparing and self._moved.get(task.id) == submitted_at:
+            return  # the same result twice in this batch, of which one has no row
         status, severity = verdicts[item.index]
         context = stored_context(item, task, status)
         is_doubted = severity is not Severity.OK and (
@@ -243,7 +269,7 @@ class Batch:
         )
         if is_moving:
             assert schedule is not None
-            self._moved.add(task.id)
+            self._moved[task.id] = submitted_at
             run = self._runs.get(schedule.id)
             if run is None:
                 run = self._runs[schedule.id] = Run(schedule)
@@ -254,26 +280,6 @@ class Batch:
                 run.end_at(submitted_at)
             else:
                 self._move(item, restless, run, is_doubted=is_doubted)
-
-    def _measured_at(
-        self, result: AgentResult | ReadResult, schedule: ScheduleRow | None
-    ) -> datetime:
-        if result.leased_at is None or result.elapsed_us is None:
-            return self.now
-        stored_at = self._stored_at.get(result.task_id)
-        if stored_at is not None and stored_at < result.leased_at:
-            # Measured before it was leased: our clock was set back in between, and
-            # this is the same result once more, whatever the clock says by now.
-            return stored_at
-        moment = result.leased_at + timedelta(microseconds=result.elapsed_us)
-        if moment > self.now + TOLERATED_SKEW:
-            if schedule is not None and schedule.leased_at == result.leased_at:
-                # Our own clock was set back since the lease.
-                return self.now
-            raise RefusedItem("It was measured in the future.")
-        if moment < self.now - OLDEST_RESULT:
-            raise RefusedItem(f"It is older than {OLDEST_RESULT.days} days.")
-        return moment
 
     def _move(
         self, item: ReadItem, task: TaskRow, run: Run, *, is_doubted: bool

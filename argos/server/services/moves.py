@@ -1,5 +1,7 @@
 """What one result may move, and what it makes of its task. Pure."""
 
+from datetime import datetime, timedelta
+
 from argos.core.incident import Step
 from argos.protocol import AgentResult
 from argos.server.queries.calm import Glance
@@ -11,6 +13,9 @@ from argos.server.queries.results import (
 )
 from argos.server.services.report import ReadResult
 from argos.server.services.run import is_in_trouble
+
+OLDEST_RESULT = timedelta(days=30)
+TOLERATED_SKEW = timedelta(seconds=5)
 
 
 class RefusedItem(Exception):  # noqa: N818  # not an error: an answer
@@ -40,6 +45,34 @@ def moves_state(
             raise RefusedItem("Another agent holds this lease.")
     is_holder = schedule.leased_by == agent
     return is_holder and task.applied_lease_no != schedule.lease_no
+
+
+def measured_at(
+    result: AgentResult | ReadResult,
+    schedule: ScheduleRow | None,
+    *,
+    stored_at: datetime | None,
+    now: datetime,
+) -> datetime:
+    """When a result was measured, by our clock.
+
+    `stored_at` says so of the run that was applied last, if the result is of that one.
+    """
+    if result.leased_at is None or result.elapsed_us is None:
+        return now
+    if stored_at is not None and stored_at < result.leased_at:
+        # Measured before it was leased: our clock was set back in between, and
+        # this is the same result once more, whatever the clock says by now.
+        return stored_at
+    moment = result.leased_at + timedelta(microseconds=result.elapsed_us)
+    if moment > now + TOLERATED_SKEW:
+        if schedule is not None and schedule.leased_at == result.leased_at:
+            # Our own clock was set back since the lease.
+            return now
+        raise RefusedItem("It was measured in the future.")
+    if moment < now - OLDEST_RESULT:
+        raise RefusedItem(f"It is older than {OLDEST_RESULT.days} days.")
+    return moment
 
 
 def task_move(

@@ -17,7 +17,7 @@ from argos.server.plan import (
     is_mass_removal,
     known_recipients,
 )
-from argos.server.queries import remembered, staging, sync
+from argos.server.queries import arrival, remembered, staging, sync
 from argos.server.services.leaving import tell_leaving
 from argos.server.settings import LoadedConfig
 
@@ -130,6 +130,7 @@ def _apply(
     sync.change_websites(session, now=now)
     sync.add_groups(session, now=now)
     added = sync.add_tasks(session)
+    arrival.continue_leases(session)
     sync.update_tasks(session)
     sync.archive_tasks(session, now=now)
     sync.change_groups(session, now=now)

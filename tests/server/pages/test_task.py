@@ -2,8 +2,9 @@ import re
 from datetime import datetime, timedelta
 
 from fastapi.testclient import TestClient
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
+from argos.core.severity import Severity
 from argos.server.database import Database
 from argos.server.models import Result, Schedule, Task
 
@@ -134,3 +135,63 @@ def test_the_time_of_a_result_is_shown_by_phase(admin: TestClient):
 
     assert len(re.findall(r'<rect class="c\d" ', text)) == 5
     assert "first byte" in text
+
+
+def leave_out(database: Database) -> Result:
+    """Results of the first task without a row: after its newest one, and before it."""
+    with database.transaction() as session:
+        session.execute(
+            update(Result).where(Result.task_id == 1).values(severity=Severity.OK)
+        )
+        newest = session.scalars(
+            select(Result)
+            .where(Result.task_id == 1)
+            .order_by(Result.submitted_at.desc())
+            .limit(1)
+        ).one()
+        newest.left_out = 3_000
+        task = session.get_one(Task, 1)
+        task.kept_at, task.left_out = newest.submitted_at, 7
+    return newest
+
+
+def test_the_page_says_where_results_were_left_out(admin: TestClient, seeded: Database):
+    newest = leave_out(seeded)
+
+    text = admin.get("/task/1/results").text
+
+    assert re.findall(r'<tr id="(\d+)">|>([\d,]+) more after it were like it', text)[
+        :4
+    ] == [("", "7"), (str(newest.id), ""), ("", "3,000"), (str(ids(text)[1]), "")]
+    older = f"?before={(newest.submitted_at).isoformat().replace('+', '%2B')}"
+    assert ">7 more after it" not in admin.get(f"/task/1/results{older}").text
+    assert "The phases are those of one probe an hour" in text
+
+
+def test_a_result_that_stands_for_others_says_for_how_many(
+    admin: TestClient, seeded: Database
+):
+    newest = leave_out(seeded)
+    with seeded.reading() as session:
+        before = session.scalars(
+            select(Result.id)
+            .where(Result.task_id == 1, Result.id != newest.id)
+            .order_by(Result.submitted_at.desc())
+            .limit(1)
+        ).one()
+
+    assert "7 more after it were like it" in admin.get(f"/result/{newest.id}").text
+    assert "3,000 more after it were like it" in admin.get(f"/result/{before}").text
+
+
+def test_a_task_of_which_the_last_row_is_too_old_still_says_what_was_left_out(
+    admin: TestClient, seeded: Database
+):
+    leave_out(seeded)
+    with seeded.transaction() as session:
+        session.execute(delete(Result).where(Result.task_id == 1))
+
+    text = admin.get("/task/1/results").text
+
+    assert "7 more after it were like it" in text
+    assert "There is no result yet" not in text

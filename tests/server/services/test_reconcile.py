@@ -156,7 +156,29 @@ def test_i53_what_leaves_the_config_is_archived_and_comes_back_with_its_history(
         assert task.schedule is not None
         assert len(task.results) == 1
         assert task.told_severity is Severity.OK
-        assert task.applied_lease_no == 0, "its new task group counts leases anew"
+        assert task.schedule.lease_no > task.applied_lease_no == 7, "no number twice"
+
+
+def test_a_task_whose_probe_changes_has_no_lease_number_twice(database, load, now):
+    reconcile(database, load(A), now=now)
+    with database.transaction() as session:
+        task = session.scalars(select(Task).order_by(Task.id)).first()
+        task_id, old_group = task.id, task.group_id
+        task.applied_lease_no = 7
+
+    counts = reconcile(database, load(A + "    follow: 3\n"), now=now)
+
+    assert counts == Counts(deleted=0, added=0, updated=1)
+    with database.reading() as session:
+        task = session.get_one(Task, task_id)
+        assert task.group_id != old_group
+        assert task.schedule.lease_no > task.applied_lease_no == 7
+        others = session.scalars(select(Schedule).where(Schedule.id != task.group_id))
+        assert {group.lease_no for group in others} <= {0}
+    found = task.schedule.lease_no
+    reconcile(database, load(A + "    follow: 3\n", B), now=now)
+    with database.reading() as session:
+        assert session.get_one(Schedule, task.group_id).lease_no == found
 
 
 def test_i52_a_mass_removal_must_be_confirmed(database, load, now):

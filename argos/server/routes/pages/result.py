@@ -43,6 +43,7 @@ def show_result(viewer: Viewer, visit: Visit, result_id: RowId) -> Response:
         sentence=wording.summary(result.context, task.check, result.severity),
         facts=wording.facts(result.context),
         last_good=last_good,
+        like_it=history.count_like(session, task=task, result=result),
         good_facts=wording.facts(last_good.context) if last_good else [],
         timing=charts.draw_timing_bar(phases_ms),
     )

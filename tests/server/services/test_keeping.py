@@ -1,0 +1,468 @@
+"""Results that have no row: counted all the same, each once, whatever happens to it."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from sqlalchemy import delete, func, select
+
+from argos.core.flapping import ALL_OK
+from argos.core.lease_log import OUTDATED_DAYS
+from argos.core.matching import Matcher
+from argos.core.rollup import Kind, hour_of
+from argos.core.severity import Severity, Status
+from argos.protocol import HeldLease, ReportAnswer
+from argos.schemas import Config
+from argos.server.database import Database
+from argos.server.models import (
+    Event,
+    Gap,
+    GroupDay,
+    Incident,
+    Result,
+    Schedule,
+    Silence,
+    SilenceKind,
+    Task,
+    TaskDay,
+)
+from argos.server.queries.leases import LeasedTask, lease_groups, release_groups
+from argos.server.queries.silences import NewSilence, add_silence
+from argos.server.routes.pages.timing import ChartRange, phase_chart
+from argos.server.services.ingest import ingest
+from argos.server.services.moves import OLDEST_RESULT
+from argos.server.settings import LoadedConfig
+from tests.server.factories import add_group
+from tests.server.services.test_counting import read_kinds, read_slots
+
+START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+CHECKS = ("status-is", "json-has")
+CALM = {
+    "severity": Severity.OK,
+    "last_status": Status.SUCCESS,
+    "severity_since": START - timedelta(days=3),
+    "completed_at": START - 5 * MINUTE,
+    "run_history": ALL_OK,
+}
+
+
+class Step(NamedTuple):
+    """Something that happens; `number` says to which of many."""
+
+    what: str
+    number: int
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from(
+            ["run"] * 10
+            + ["run badly", "run in parts", "run twice", "run as 0.10.3", "run unheard"]
+            + ["lose", "hold back", "hold back", "come late", "come late", "repeat"]
+            + ["repeat", "hand back", "wait", "switch", "switch", "maintain"]
+        ),
+        st.integers(0, 99),
+    ),
+    min_size=10,
+    max_size=40,
+)
+
+
+@dataclass
+class World:
+    """A fleet of two websites, well for long, and two agents."""
+
+    database: Database
+    configs: dict[str, Config]
+    keep: str
+    """How results are kept; "both": it is switched in the middle."""
+    now: datetime = START
+    posted: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
+    held_back: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
+    mode: str = "changes"
+    names: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        models = (Event, Incident, Silence, Gap, GroupDay, TaskDay, Result, Task)
+        with self.database.transaction() as session:
+            for model in (*models, Schedule):
+                session.execute(delete(model))
+            for place, name in enumerate("ab"):
+                due_at = START - place * SECOND
+                add_group(session, name, due_at=due_at, checks=CHECKS, tasks=CALM)
+            self.names = {
+                task.id: f"{task.domain} {task.check}"
+                for task in session.scalars(select(Task))
+            }
+
+    @property
+    def config(self) -> Config:
+        return self.configs[self.mode if self.keep == "both" else self.keep]
+
+    def take(self, step: Step) -> None:
+        agent = "anna" if step.number % 3 else "bert"
+        match step.what:
+            case "wait":
+                self.now += (step.number + 1) * 7 * MINUTE
+            case "switch":
+                self.mode = {"all": "changes", "changes": "all"}[self.mode]
+            case "maintain":
+                self.maintain(step.number)
+            case "repeat" if self.posted:
+                self.post(*self.posted[-1 - step.number % len(self.posted)])
+            case "come late" if self.held_back:
+                self.post(*self.held_back.pop(step.number % len(self.held_back)))
+            case _:
+                self.now += 5 * MINUTE
+                self.work(step, agent, self.lease(agent))
+
+    def work(self, step: Step, agent: str, tasks: list[LeasedTask]) -> None:
+        items = [self.measure(task, step) for task in tasks]
+        match step.what:
+            case "lose":
+                return
+            case "hold back":
+                self.held_back.append((agent, items))
+            case "hand back":
+                held = [
+                    HeldLease(group_id=task.group_id, lease_no=task.lease_no)
+                    for task in tasks
+                ]
+                with self.database.transaction() as session:
+                    release_groups(session, agent=agent, held=held, now=self.now)
+            case "run in parts":
+                self.post(agent, items[1:])
+                self.post(agent, items[:1])
+            case "run twice":
+                self.post(agent, items + items)
+            case "run unheard":
+                self.post(agent, items)
+                self.post(agent, items)
+            case "run as 0.10.3":
+                names = ("task_id", "status", "context")
+                self.post(agent, [{key: item[key] for key in names} for item in items])
+            case _:
+                self.post(agent, items)
+
+    def lease(self, agent: str) -> list[LeasedTask]:
+        with self.database.transaction() as session:
+            return lease_groups(session, agent=agent, pools=[0], limit=9, now=self.now)
+
+    def measure(self, task: LeasedTask, step: Step) -> dict[str, Any]:
+        """What comes of a probe: the same in each world."""
+        name = self.names[task.id]
+        rng = random.Random(f"{name} {task.lease_no} {step}")
+        is_bad = step.what == "run badly" and (step.number % 2 or rng.random() < 0.5)
+        return {
+            "task_id": task.id,
+            "status": rng.choice(["failure", "error"]) if is_bad else "success",
+            "context": {"retrieved": step.number % 20 // 18} if "json" in name else {},
+            "lease_no": task.lease_no,
+            "leased_at": task.leased_at.isoformat(),
+            "elapsed_us": 1_000_000 + task.group_id % 2,
+            "timings": {"total_us": int(rng.lognormvariate(11, 1)), "first_byte_us": 1},
+        }
+
+    def post(self, agent: str, items: list[dict[str, Any]]) -> ReportAnswer:
+        self.now += SECOND
+        self.posted.append((agent, items))
+        return ingest(
+            self.database, agent=agent, items=items, config=self.config, now=self.now
+        )
+
+    def maintain(self, number: int) -> None:
+        silence = NewSilence(
+            matcher=Matcher(website=("https://a.example.org/",)),
+            kind=SilenceKind.MAINTENANCE,
+            starts_at=self.now,
+            ends_at=self.now + (number % 4 + 1) * 5 * MINUTE,
+            created_by="ada",
+            comment="",
+        )
+        with self.database.transaction() as session:
+            add_silence(session, silence, now=self.now)
+
+    def outcome(self) -> dict[str, Any]:
+        """All that does not depend on which results have rows."""
+        with self.database.reading() as session:
+            groups = {row.id: row for row in session.scalars(select(Schedule))}
+            return {
+                "counts": Counter({
+                    (self.names[task_id], hour, kind): count
+                    for (task_id, hour, kind), count in read_kinds(session).items()
+                }),
+                "times": read_slots(session),
+                "tasks": {
+                    self.names[task.id]: (
+                        task.severity, task.severity_since, task.completed_at,
+                        task.last_status, task.contiguous_failures, task.told_severity,
+                        task.run_history, task.applied_lease_no, task.event_count,
+                        task.is_flapping, task.confirming_since, task.seen_by,
+                    )
+                    for task in session.scalars(select(Task))
+                },
+                "queue": {
+                    row.key: (row.due_at, row.next_run, row.lease_no, row.missed_runs)
+                    for row in groups.values()
+                },
+                "events": sorted(
+                    (self.names[event.task_id], event.seq, event.kind, event.at)
+                    for event in session.scalars(select(Event))
+                ),
+                "gaps": sorted(
+                    (gap.group_key, gap.begin, gap.missed)
+                    for gap in session.scalars(select(Gap))
+                ),
+            }  # fmt: skip
+
+    def rows(self) -> Counter[Any]:
+        with self.database.reading() as session:
+            return Counter(
+                (self.names[row.task_id], row.submitted_at, row.status, row.severity,
+                 row.is_late, row.in_maintenance, row.total_us, row.agent_id)
+                for row in session.scalars(select(Result))
+            )  # fmt: skip
+
+    def left_out(self) -> int:
+        """How many results have no row, by what stands beside those that have one."""
+        with self.database.reading() as session:
+            return sum(
+                session.scalar(select(func.coalesce(func.sum(column), 0))) or 0
+                for column in (Result.left_out, Task.left_out)
+            )
+
+
+@pytest.fixture
+def make_world(
+    database: Database, make_loaded: Callable[..., LoadedConfig]
+) -> Callable[[str], World]:
+    configs = {
+        keep: make_loaded(results={"keep": keep}).config for keep in ("all", "changes")
+    }
+    return lambda keep: World(database, configs, keep)
+
+
+def play(world: World, steps: list[Step]) -> World:
+    for step in steps:
+        world.take(step)
+    return world
+
+
+@pytest.mark.parametrize("keep", ["changes", "both"])
+def test_figures_and_states_are_the_same_whatever_results_have_rows(make_world, keep):
+    # One database after the other of the same two: making them takes longest.
+    is_sqlite = make_world("all").database.is_sqlite
+
+    @settings(
+        max_examples=20 if is_sqlite else 8,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(STEPS)
+    def compare(steps: list[Step]) -> None:
+        full = play(make_world("all"), steps)
+        wanted, all_rows = full.outcome(), full.rows()
+        assert full.left_out() == 0
+
+        spare = play(make_world(keep), steps)
+
+        assert spare.outcome() == wanted
+        assert spare.rows() <= all_rows
+        assert spare.rows().total() + spare.left_out() == all_rows.total()
+
+    compare()
+
+
+@pytest.fixture
+def world(make_world: Callable[[str], World]) -> World:
+    return make_world("changes")
+
+
+def runs(world: World, count: int, what: str = "run") -> World:
+    return play(world, [Step(what, 1)] * count)
+
+
+def kept(world: World, check: str = "status-is", site: str = "a") -> list[Result]:
+    ids = [
+        id_
+        for id_, name in world.names.items()
+        if name == f"https://{site}.example.org/ {check}"
+    ]
+    with world.database.reading() as session:
+        return list(
+            session.scalars(
+                select(Result)
+                .where(Result.task_id.in_(ids))
+                .order_by(Result.submitted_at)
+            )
+        )
+
+
+def task_of(world: World) -> Task:
+    (result, *_) = kept(world)
+    with world.database.reading() as session:
+        return session.get_one(Task, result.task_id)
+
+
+def test_of_a_calm_task_the_first_result_of_each_hour_has_a_row(world):
+    runs(world, 40)
+
+    hours = [hour_of(row.submitted_at) for row in kept(world)]
+    assert hours == sorted(set(hours))
+    assert len(hours) == 4
+    task = task_of(world)
+    assert task.completed_at is not None
+    assert task.kept_at == kept(world)[-1].submitted_at < task.completed_at
+    with world.database.reading() as session:
+        counted = sum(
+            count
+            for (task_id, _, kind), count in read_kinds(session).items()
+            if task_id == task.id and kind == Kind.OK
+        )
+    assert counted == 40
+
+
+def test_a_result_says_how_many_like_the_one_before_have_no_row(world):
+    runs(world, 6)
+    runs(world, 1, "run badly")
+
+    rows = kept(world)
+    assert [row.severity for row in rows][:2] == ["ok", rows[1].severity]
+    assert rows[1].severity is not Severity.OK
+    assert [row.left_out for row in rows] == [None, 5]
+    task = task_of(world)
+    assert (task.kept_at, task.left_out) == (None, None)
+
+
+def test_what_differs_from_the_last_row_in_its_facts_has_one(world):
+    runs(world, 4)
+    play(world, [Step("run", 19), Step("run", 19), Step("run", 19)])
+
+    rows = kept(world, "json-has")
+    assert [row.context for row in rows] == [{"retrieved": 0}, {"retrieved": 1}]
+    assert [row.left_out for row in rows] == [None, 3]
+
+
+def test_how_long_it_took_this_time_is_no_news_of_a_response_time(make_world, database):
+    world = make_world("changes")
+    with database.transaction() as session:
+        add_group(
+            session, "c", due_at=START, checks=("response-time",),
+            tasks=CALM | {"expected": '{"phase": "total", "critical": 900}'},
+        )  # fmt: skip
+        world.names = {
+            task.id: f"{task.domain} {task.check}"
+            for task in session.scalars(select(Task))
+        }
+    for elapsed_ms in (11.0, 12.0, 13.0):
+        world.now += 5 * MINUTE
+        items = [
+            world.measure(task, Step("run", 1))
+            | {"status": "on-check", "context": {"elapsed_ms": elapsed_ms}}
+            for task in world.lease("anna")
+            if "response-time" in world.names[task.id]
+        ]
+        world.post("anna", items)
+
+    (row,) = kept(world, "response-time", "c")
+    assert row.context == {"elapsed_ms": 11.0}
+
+
+def test_what_is_measured_in_maintenance_has_a_row_each_time(world):
+    runs(world, 3)
+    world.maintain(3)
+    runs(world, 6)
+
+    flags = [(row.in_maintenance, row.left_out) for row in kept(world)]
+    assert flags == [
+        *[(False, None), (True, 2), (True, None), (True, None)],
+        # The first one after it stands for those that follow.
+        (False, None),
+    ]
+
+
+def test_a_run_that_had_no_row_is_known_however_late_it_is_repeated(world):
+    runs(world, 3)
+    agent, items = world.posted[1]
+    runs(world, 100)
+    runs(world, 3, "lose")
+    world.now += timedelta(days=12)
+    before = world.outcome(), world.rows()
+
+    answer = world.post(agent, items)
+
+    assert answer == ReportAnswer(result_ids=[], refused=[])
+    assert (world.outcome(), world.rows()) == before
+
+
+def test_a_late_result_of_a_lease_that_nobody_reported_is_counted_once(world):
+    runs(world, 3)
+    runs(world, 1, "hold back")
+    runs(world, 30)
+    agent, items = world.held_back[0]
+    counted = world.outcome()["counts"].total()
+
+    for _ in range(3):
+        world.post(agent, items)
+
+    assert world.outcome()["counts"].total() == counted + len(items)
+    assert sum(row.is_late for row in kept(world)) == 1
+
+
+def test_a_repeat_is_known_after_rows_are_kept_again(make_world):
+    world = make_world("both")
+    runs(world, 5)
+    agent, items = world.posted[2]
+    world.take(Step("switch", 0))
+    runs(world, 5)
+    before = world.outcome(), world.rows()
+
+    world.post(agent, items)
+
+    assert (world.outcome(), world.rows()) == before
+    assert [row.left_out for row in kept(world)][:2] == [None, 4]
+
+
+def test_the_chart_of_a_task_with_few_rows_counts_all_probes(make_world):
+    times: dict[int, list[int]] = {}
+    full = runs(make_world("all"), 40)
+    for row in kept(full) + kept(full, "json-has"):
+        times.setdefault(hour_of(row.submitted_at), []).append(row.total_us or 0)
+    spare = runs(make_world("changes"), 40)
+
+    with spare.database.reading() as session:
+        chart = phase_chart(
+            session,
+            task_id=task_of(spare).id,
+            chart_range=ChartRange.DAY,
+            now=spare.now,
+        )
+
+    assert chart.is_thinned
+    assert chart.span.width == timedelta(hours=1)
+    hours = {hour_of(chart.span.begin(one.bucket)): one for one in chart.samples}
+    assert {hour: one.count * 2 for hour, one in hours.items()} == {
+        hour: len(found) for hour, found in times.items()
+    }
+    for hour, found in times.items():
+        exact = sorted(found)[math.ceil(len(found) * 0.95) - 1]
+        assert hours[hour].p95 * 1000 == pytest.approx(exact, rel=0.1)
+
+
+@pytest.fixture(autouse=True)
+def no_patience_for_noise(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing of all this is refused."""
+    yield
+    assert "was refused" not in caplog.text
+
+
+def test_no_lease_is_forgotten_of_which_a_result_would_be_taken():
+    assert timedelta(days=OUTDATED_DAYS) > OLDEST_RESULT + timedelta(days=1)
