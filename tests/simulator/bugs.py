@@ -24,6 +24,10 @@ def _no_fence(_result: Any, task: Any, schedule: Any, **_: Any) -> bool:
     return not task.is_archived and schedule is not None
 
 
+def _knows_nothing(*_: Any) -> bool:
+    return False
+
+
 BUGS = [
     Bug(
         "the fence is dropped",
@@ -36,6 +40,11 @@ BUGS = [
         trigger="""CREATE TRIGGER bug AFTER UPDATE OF applied_lease_no ON tasks
         WHEN new.applied_lease_no > 0 BEGIN
         UPDATE tasks SET applied_lease_no = 0 WHERE id = new.id; END""",
+    ),
+    Bug(
+        "what has no row is not known when it is repeated",
+        "I-11",
+        replace=("argos.server.services.keeping.Keeping.knows", _knows_nothing),
     ),
     Bug(
         "the failure count is never reset",

@@ -87,6 +87,32 @@ def i11_each_run_moves_a_task_once(history: History) -> Iterable[str]:
             yield f"task {task_id} was moved {count} times by lease {lease_no}"
 
 
+def i11_each_run_is_counted_once(history: History) -> Iterable[str]:
+    """By what the triggers saw, and by what is left of it, whatever has rows."""
+    rows = Counter(result.task_id for result in history.results)
+    moves = _moves_by_task(history)
+    # What moves nothing has a row: it came late, or we say it ourselves.
+    still = Counter[int]()
+    for result in history.results:
+        if result.is_late or result.agent is None:
+            still[result.task_id] += 1
+            moments = {move.completed_at for move in moves[result.task_id]}
+            if result.is_late and result.submitted_at in moments:
+                yield f"{result} had moved its task before"
+    for task in history.tasks:
+        id_ = task.task_id
+        counted = history.counted[id_]
+        # A clock that was set back may give two results one moment: with a row, the
+        # second one is taken for the first.
+        moments = {move.completed_at for move in moves[id_]}
+        is_seen = len(moments) <= counted - still[id_] <= len(moves[id_])
+        if not is_seen or counted != rows[id_] + history.left_out[id_]:
+            yield (
+                f"task {id_}: counted {counted}, kept {rows[id_]}, left out"
+                f" {history.left_out[id_]}; moved {len(moves[id_])}, still {still[id_]}"
+            )
+
+
 def i12_what_was_spooled_arrives(history: History) -> Iterable[str]:
     lost = history.spooled - history.settled
     if lost:

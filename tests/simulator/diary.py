@@ -4,11 +4,13 @@ The services cannot hide anything from it, and it needs to know nothing of them.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from argos.core import rollup
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.server.columns import from_epoch_us, to_epoch_us
@@ -34,7 +36,7 @@ CREATE TRIGGER sim_group AFTER INSERT ON schedule BEGIN
 END;
 CREATE TABLE sim_leases (true_s, group_id, lease_no, agent, leased_at, until, planned);
 CREATE TRIGGER sim_lease AFTER UPDATE OF lease_no ON schedule
-WHEN new.lease_no <> old.lease_no BEGIN
+WHEN new.lease_no = old.lease_no + 1 BEGIN
   INSERT INTO sim_leases VALUES (sim_now(), {_NEW_GROUP}, new.lease_no, new.leased_by,
     new.leased_at, new.due_at, new.next_run);
 END;
@@ -175,6 +177,26 @@ class Diary:
             )
             for id_, task_id, agent, moment, severity, is_late in rows
         ]
+
+    def counted(self) -> Counter[int]:
+        """How many results of each task the rollups count."""
+        days = "SELECT task_id, sum(ok + warning + critical + unknown + maintenance)"
+        found = Counter(
+            dict(self._connection.execute(f"{days} FROM task_days GROUP BY 1"))
+        )
+        for task_id, tally in self._connection.execute(
+            "SELECT id, open_counts FROM tasks WHERE open_counts IS NOT NULL"
+        ):
+            found[task_id] += sum(rollup.unpack(tally).values())
+        return found
+
+    def left_out(self) -> Counter[int]:
+        """How many results of each task have no row."""
+        rows = self._connection.execute(
+            "SELECT task_id, sum(n) FROM (SELECT task_id, left_out AS n FROM results"
+            " UNION ALL SELECT id, left_out FROM tasks) WHERE n > 0 GROUP BY 1"
+        )
+        return Counter(dict(rows))
 
     def events(self) -> list[StoredEvent]:
         rows = self._connection.execute(

@@ -3,6 +3,7 @@
 Seconds are true time, whatever the clocks of servers and agents said meanwhile.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -163,6 +164,10 @@ class History:
     spooled: set[Key] = field(default_factory=set)
     """Results that an agent wrote to its disk for later."""
     results: list[StoredResult] = field(default_factory=list)
+    counted: Counter[int] = field(default_factory=Counter)
+    """By task: how many results the rollups count."""
+    left_out: Counter[int] = field(default_factory=Counter)
+    """By task: how many results have no row."""
     events: list[StoredEvent] = field(default_factory=list)
     deliveries: list[StoredDelivery] = field(default_factory=list)
     tasks: list[StoredTask] = field(default_factory=list)

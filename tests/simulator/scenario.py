@@ -62,6 +62,8 @@ class Scenario:
     clock_jumps: int = 0
     absences: int = 0
     """So often are all agents away for hours."""
+    keep: str = "all"
+    """Which results have rows."""
     rough_s: float = 14 * HOUR_S
     settle_s: float = 1.5 * HOUR_S
     """What is under way when the storm ends still belongs to it."""
@@ -95,6 +97,7 @@ def scenario_of(seed: int) -> Scenario:
         reloads=rng.choice([0, 0, 1, 3]),
         clock_jumps=rng.choice([0, 0, 1, 3]),
         absences=rng.choice([0, 0, 0, 1]),
+        keep=rng.choice(["all", "changes"]),
     )
 
 
@@ -151,6 +154,7 @@ def storm(seed: int) -> Scenario:
         recheck_s=None,
         zone="Europe/Paris",
         weather=STORM,
+        keep="changes" if seed % 2 else "all",
         reloads=2,
         clock_jumps=2,
         rough_s=5 * HOUR_S,

@@ -43,6 +43,7 @@ general:
     no_agent: [local]
 service: {{secrets: [simulated]}}
 ssl: {{thresholds: []}}
+results: {{keep: {keep}}}
 recurring_tasks:
   max_results_age: "30d"
   max_lock_seconds: 100
@@ -215,6 +216,7 @@ class _World:
                 if scenario.recheck_s is None
                 else f'"{scenario.recheck_s}s"',
                 retries=scenario.retries,
+                keep=scenario.keep,
                 websites="".join(
                     WEBSITE.format(n=n, paths="".join(paths)) for n in range(sites)
                 ),
@@ -305,6 +307,8 @@ class _World:
         history.archivals = diary.archivals()
         history.attempts = diary.attempts()
         history.results = diary.results()
+        history.counted = diary.counted()
+        history.left_out = diary.left_out()
         history.events = diary.events()
         history.deliveries = diary.deliveries()
         history.tasks = diary.tasks()
