@@ -82,3 +82,12 @@ def test_days_that_are_over_are_packed_once(postgresql_database, config, clock, 
 
     yesterday, before = days[1].isoformat(), days[0].isoformat()
     assert sizes == [[yesterday], [before, yesterday], [before, yesterday]]
+    with postgresql_database.reading() as session:
+        full = session.scalars(
+            text(
+                "SELECT DISTINCT i.tablename FROM pg_indexes i JOIN pg_class c"
+                " ON c.relname = i.indexname WHERE i.tablename LIKE 'results_2%'"
+                " AND 'fillfactor=100' = ANY(c.reloptions)"
+            )
+        )
+        assert sorted(full) == [f"results_{day:%Y%m%d}" for day in days[:2]]
