@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from sqlalchemy import delete, func, select
 
 from argos.core.flapping import ALL_OK
@@ -110,6 +110,8 @@ class World:
 
     def take(self, step: Step) -> None:
         agent = "anna" if step.number % 3 else "bert"
+        if step.what == "run as 0.10.3":
+            agent = "carl"  # no agent names its leases now and then
         match step.what:
             case "wait":
                 self.now += (step.number + 1) * 7 * MINUTE
@@ -173,7 +175,8 @@ class World:
         }
 
     def post(self, agent: str, items: list[dict[str, Any]]) -> ReportAnswer:
-        self.now += SECOND
+        # A moment of its own: that of another result would be that result's key.
+        self.now += SECOND + timedelta(microseconds=7)
         self.posted.append((agent, items))
         return ingest(
             self.database, agent=agent, items=items, config=self.config, now=self.now
@@ -265,6 +268,7 @@ def test_figures_and_states_are_the_same_whatever_results_have_rows(make_world, 
     @settings(
         max_examples=20 if is_sqlite else 8,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
+        phases=(Phase.reuse, Phase.generate),
     )
     @given(STEPS)
     def compare(steps: list[Step]) -> None:
