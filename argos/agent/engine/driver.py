@@ -10,9 +10,12 @@ from argos.agent.engine.poller import Poller
 from argos.agent.engine.profile import Profiles, aim
 from argos.agent.engine.transfer import Intake, Transfer
 from argos.clock import Clock
+from argos.core.options import HTTPVersion
 
 WhenDone = Callable[[Transfer, Finish], None]
 """Gets a transfer and how it ended, to be asked for details there and then."""
+PROD_EVERY = 0.25
+"""Seconds."""
 _CLEAN_ENDS = frozenset({CurlCode.OK, CurlCode.WRITE_ERROR})
 """All was read, or as much of the body as was wanted."""
 
@@ -35,6 +38,9 @@ class Driver:
         self._profiles = Profiles(ca_file=ca_file)
         self._running: dict[pycurl.Curl, Transfer] = {}
         self._timer_at: float | None = None
+        self._restless: set[pycurl.Curl] = set()
+        """Those of the running ones that are to be prodded."""
+        self._prod_at = 0.0
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_SOCKETFUNCTION, poller.on_socket)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
@@ -55,6 +61,10 @@ class Driver:
         aim(curl, transfer, remaining=remaining)
         transfer.curl = curl
         self._running[curl] = transfer
+        if transfer.request.connection.http_version is not HTTPVersion.V1_1:
+            if not self._restless:
+                self._prod_at = self._clock.monotonic() + PROD_EVERY
+            self._restless.add(curl)
         self._multi.add_handle(curl)
 
     def cancel(self, transfer: Transfer) -> None:
@@ -67,13 +77,30 @@ class Driver:
         """Seconds until `process_timers` wants to be called; None: not at all."""
         if self._intake.paused:
             return 0.0
-        return None if self._timer_at is None else max(0.0, self._timer_at - now)
+        moments = [] if self._timer_at is None else [self._timer_at]
+        if self._restless:
+            moments.append(self._prod_at)
+        return max(0.0, min(moments) - now) if moments else None
 
     def process_timers(self, now: float) -> None:
         """Let libcurl see to its timeouts."""
         if self._timer_at is not None and now >= self._timer_at:
             self._timer_at = None
             self.process(pycurl.SOCKET_TIMEOUT, 0)
+        if self._restless and now >= self._prod_at:
+            self._prod()
+            self._prod_at = now + PROD_EVERY
+
+    def _prod(self) -> None:
+        """Have libcurl look at connections on which nothing happens.
+
+        It ends an HTTP/2 session that is not as it should be, but may wait for the other
+        side to notice that, until the time is over.
+        """
+        for curl in self._restless:
+            fd = curl.getinfo(pycurl.ACTIVESOCKET)
+            if fd >= 0:
+                self.process(fd, pycurl.CSELECT_IN)
 
     def resume(self) -> None:
         """Let the bodies go on that had their share of the last turn."""
@@ -122,6 +149,7 @@ class Driver:
 
     def _set_free(self, curl: pycurl.Curl, *, is_clean: bool) -> None:
         transfer = self._running.pop(curl)
+        self._restless.discard(curl)
         if transfer.curl is curl:
             transfer.curl = None
         profile = transfer.target.profile

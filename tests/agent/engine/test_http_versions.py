@@ -1,11 +1,13 @@
 """Which version of HTTP is offered, and which one is told to have come of it."""
 
+import asyncio
+
 import pycurl
 import pytest
 
 from argos.core.options import HTTPVersion, ProbeOptions
 from argos.core.probe import FailureKind, Probe, ProbeFailure, ProbeResponse
-from tests.agent.engine.h2 import PREFACE, speak
+from tests.agent.engine.h2 import END, PREFACE, speak, speaking
 from tests.agent.engine.servers import OK, answering, read_request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -83,6 +85,18 @@ async def test_prior_knowledge_of_what_is_not_so_is_a_failure(curl_engine, serve
 
     assert isinstance(outcome, ProbeFailure)
     assert outcome.kind is FailureKind.PROTOCOL
+
+
+async def test_a_session_that_libcurl_ends_is_over_at_once(curl_engine, servers):
+    # It notices its own end by chance: nine times in ten.
+    before_any_headers = servers.serve(speaking(END))
+    probe = offering(
+        f"http://127.0.0.1:{before_any_headers}/", HTTPVersion.V2_PRIOR_KNOWLEDGE
+    )
+
+    outcomes = await asyncio.gather(*(curl_engine.probe(probe) for _ in range(60)))
+
+    assert {outcome.kind for outcome in outcomes} == {FailureKind.PROTOCOL}
 
 
 @pytest.mark.skipif(
