@@ -182,6 +182,15 @@ def kill_a_server(site: Site) -> None:
 
 def restart_the_database(site: Site) -> None:
     """503 that say when to come again, and then it goes on by itself."""
+    # What was sent but is not written down yet would be sent again, as it must.
+    wait_until(
+        lambda: (
+            site.argos.select("SELECT count(*) FROM deliveries WHERE sent_at IS NULL")
+            == [0]
+        ),
+        within_s=PERIOD_S,
+        what="that all notices are noted as sent",
+    )
     site.postgres.kill()
     answers = [ask(site) for _ in range(15)]
     site.postgres.start()
