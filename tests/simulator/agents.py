@@ -21,6 +21,8 @@ from tests.simulator.virtual_time import VirtualClock
 T = TypeVar("T")
 
 CAPABILITIES = tuple(sorted(get_registered_checks()))
+LOOK_S = 600.0
+"""So often an agent looks whether its life is over."""
 
 
 class Agent:
@@ -77,11 +79,10 @@ class Agent:
         while not life.done():
             now = self._common.loop.time()
             is_calm = self._common.weather.agent_life_s == float("inf")
-            is_over = now >= ends_at and not is_calm
-            if is_over or self.stays_away_until_s > now:
+            left_s = LOOK_S if is_calm else ends_at - now
+            if left_s <= 0 or self.stays_away_until_s > now:
                 return
-            left = max(ends_at - now, 1.0)
-            await asyncio.wait({life}, timeout=min(left, 600.0))
+            await asyncio.wait({life}, timeout=min(left_s, LOOK_S))
 
     def _agent(self, link: FaultyLink, spool: Spool) -> AgentLoop:
         reporter = Reporter(

@@ -8,6 +8,7 @@ from itertools import pairwise
 from argos.agent.loop import LEASE_AHEAD_S
 from argos.channels import NoticeKind, recipient_name
 from argos.core.cause import hold_interval
+from argos.core.flapping import STEADY_RUNS
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.server.columns import to_epoch_us
@@ -294,8 +295,10 @@ def i36_only_websites_cause_severities(history: History) -> Iterable[str]:
 
 
 def i22_the_truth_is_told_in_the_end(history: History) -> Iterable[str]:
+    last = {event.task_id: event.kind for event in history.events}
     for task in history.tasks:
-        runs = task.retries + 3
+        is_flapping = last.get(task.task_id) is EventKind.FLAPPING
+        runs = (STEADY_RUNS if is_flapping else task.retries) + 3
         start_s = history.end_s - runs * (history.period_s + history.lease_s)
         seen = history.truths[task.url].statuses(start_s, history.end_s)
         if task.is_archived or len(seen) != 1 or seen == {404}:

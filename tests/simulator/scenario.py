@@ -76,7 +76,7 @@ class Scenario:
     @property
     def housework_s(self) -> float:
         """The pause between two looks of a server for housework, on the average."""
-        return min(1.5 * HOUR_S, self.calm_s / 5)
+        return min(1.5 * HOUR_S, self.calm_s / 5) * (1 + self.servers) / 2
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -160,6 +160,13 @@ def storm(seed: int) -> Scenario:
         rough_s=5 * HOUR_S,
         settle_s=HOUR_S,
         calm_s=2.5 * HOUR_S,
+    )
+
+
+def squall(seed: int) -> Scenario:
+    """A storm that is soon over: long enough for what is plainly wrong to show."""
+    return replace(
+        storm(seed), rough_s=1.5 * HOUR_S, settle_s=0.6 * HOUR_S, calm_s=1.7 * HOUR_S
     )
 
 

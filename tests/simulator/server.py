@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -44,6 +44,7 @@ T = TypeVar("T")
 LONGEST_WAIT_S = 3_600.0
 """A server of the simulation holds a call for so long, as each call takes real time."""
 DISPATCH_PAUSE_S = (60.0, 600.0)
+RARE_DUTIES = {"jobs", "dead-man", "clocks", "logins", "retention", "rollups"}
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Server:
         holder = f"{self.name}:{self._lives}"
         self._upkeep = upkeep.Upkeep(
             upkeep.Means(self._database, self.clock, lambda: self._config, holder),
-            all_duties(self._database, reload=lambda _: None),
+            self._duties(),
         )
         self._dispatcher = dispatch.Dispatcher(
             dispatch.Means(
@@ -137,6 +138,14 @@ class Server:
         self._died = asyncio.Event()
         self._has_entered = False
         self.is_up = True
+
+    def _duties(self) -> list[upkeep.Duty]:
+        """The product's own; those that have little to do here a few times a day."""
+        rarely = timedelta(seconds=self._common.scenario.calm_s / 3)
+        return [
+            replace(duty, interval=rarely) if duty.name in RARE_DUTIES else duty
+            for duty in all_duties(self._database, reload=lambda _: None)
+        ]
 
     def _die(self) -> None:
         self._disk.is_dead = True

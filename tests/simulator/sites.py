@@ -81,7 +81,9 @@ class ScriptedEngine(ByTask):
         site = self._sites[probe.url]
         status = site.status_at(asyncio.get_running_loop().time())
         if status == 0:
-            await asyncio.sleep(probe.timeout.total_seconds())
+            # Nor twice the same here, as after a clock was set back by whole periods.
+            timeout_s = probe.timeout.total_seconds()
+            await asyncio.sleep(timeout_s * self._rng.uniform(1, 1.001))
             return ProbeFailure(FailureKind.TIMEOUT, "It did not answer in time.")
         # Never twice the same: else results under two clocks would have one moment.
         latency_s = site.latency_s * self._rng.uniform(0.8, 1.2)

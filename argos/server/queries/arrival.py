@@ -43,10 +43,8 @@ def continue_leases(session: Session) -> None:
         .join(_tasks, _tasks.c.id == task_changes.c.task_id)
         .join(wanted_tasks, wanted_tasks.c.key == _tasks.c.key)
         .join(_schedule, _schedule.c.key == wanted_tasks.c.group_key)
-        .where(
-            _tasks.c.group_id.is_distinct_from(_schedule.c.id),
-            _tasks.c.applied_lease_no > 0,
-        )
+        # Those included that never reported: their first lease may be on its way.
+        .where(_tasks.c.group_id.is_distinct_from(_schedule.c.id))
         .group_by(_schedule.c.id)
         .subquery()
     )

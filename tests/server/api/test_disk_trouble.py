@@ -90,22 +90,52 @@ class Trouble:
         connection.commit()
 
 
-@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+class FullDisk:
+    """A disk on which no result has room any more, until it is freed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        if database.is_sqlite:
+            # It takes the limit for a full disk; it is never less than what is in use.
+            self._trouble = Trouble(
+                database,
+                begin="PRAGMA max_page_count=1",
+                end="PRAGMA max_page_count=1000000",
+            )
+            return
+        # PostgreSQL raises what it does when a table cannot grow.
+        with database.connection() as connection:
+            connection.exec_driver_sql(NO_ROOM)
+            connection.exec_driver_sql(
+                "CREATE TRIGGER no_room BEFORE INSERT ON results"
+                " FOR EACH STATEMENT EXECUTE FUNCTION no_room()"
+            )
+
+    def free(self) -> None:
+        if self._database.is_sqlite:
+            self._trouble.end()
+            return
+        with self._database.connection() as connection:
+            connection.exec_driver_sql("DROP FUNCTION no_room CASCADE")
+
+
+NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+RAISE EXCEPTION 'could not extend file "base/5/1": No space left on device'
+  USING ERRCODE = 'disk_full'; END $$
+"""
+
+
 def test_f09_nothing_is_accepted_on_a_full_disk_and_all_is_well_after_it(agent):
-    # SQLite takes the limit for a full disk; it is never less than what is in use.
-    full = Trouble(
-        agent.database,
-        begin="PRAGMA max_page_count=1",
-        end="PRAGMA max_page_count=1000000",
-    )
+    full = FullDisk(agent.database)
     tasks = agent.lease()
     accepted: list[int] = []
 
-    # What is free within the file is used up first.
+    # What is free within SQLite's file is used up first.
     while (answer := agent.report(tasks, text=LARGE)).status_code == 201:
         accepted += answer.json()["result_ids"]
     before = agent.stored()
-    full.end()
+    full.free()
     after = agent.report(tasks, text=LARGE)
 
     assert answer.status_code == 503
@@ -113,7 +143,7 @@ def test_f09_nothing_is_accepted_on_a_full_disk_and_all_is_well_after_it(agent):
     assert before == accepted
     assert after.status_code == 201
     assert len(after.json()["result_ids"]) == len(tasks)
-    assert agent.stored() == sorted(accepted + after.json()["result_ids"])
+    assert agent.stored() == sorted({*accepted, *after.json()["result_ids"]})
 
 
 def test_f10_a_database_that_may_not_be_written_takes_nothing(agent):

@@ -24,6 +24,7 @@ from argos.server.queries.rollups import HourSpan
 from argos.server.services.ingest import ingest
 from argos.server.services.reconcile import reconcile
 from tests.server.factories import add_group, task_ids
+from tests.server.recount import read_kinds, read_slots
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -135,36 +136,6 @@ def answer_times(result: Result) -> list[int]:
     is_answer = result.first_byte_us or result.status is Status.SUCCESS
     is_sure = not result.timing_error_us
     return [result.total_us] if result.total_us and is_answer and is_sure else []
-
-
-def read_kinds(session: Any) -> Counter[Any]:
-    found: Counter[Any] = Counter()
-    for row in session.scalars(select(TaskDay)):
-        hours = rollup.hours_of_day(row.hours, base=len(Kind))
-        for hour, counts in hours.items():
-            for kind, count in counts.items():
-                found[row.task_id, row.day * 24 + hour, kind] += count
-        day = Counts.of(rollup.merge(hours.values()))
-        assert day == (row.ok, row.warning, row.critical, row.unknown, row.maintenance)
-    for task in session.scalars(select(Task)):
-        for kind, count in rollup.unpack(task.open_counts or b"").items():
-            found[task.id, task.open_hour, kind] += count
-    return found
-
-
-def read_slots(session: Any) -> Counter[Any]:
-    found: Counter[Any] = Counter()
-    for row in session.scalars(select(GroupDay)):
-        hours = rollup.hours_of_day(row.hours, base=rollup.SLOTS)
-        for hour, counts in hours.items():
-            for slot, count in counts.items():
-                found[row.group_key, row.day * 24 + hour, slot] += count
-        assert rollup.merge(hours.values()) == rollup.unpack(row.latencies)
-        assert row.latencies == rollup.compact(row.latencies)
-    for group in session.scalars(select(Schedule)):
-        for slot, count in rollup.unpack(group.open_latencies or b"").items():
-            found[group.key, group.open_hour, slot] += count
-    return found
 
 
 def test_figures_of_several_spans_are_those_of_each(storm):

@@ -39,7 +39,7 @@ from argos.server.services.ingest import ingest
 from argos.server.services.moves import OLDEST_RESULT
 from argos.server.settings import LoadedConfig
 from tests.server.factories import add_group
-from tests.server.services.test_counting import read_kinds, read_slots
+from tests.server.recount import read_kinds, read_slots
 
 START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
