@@ -15,7 +15,8 @@ def config() -> None:
 @click.option(
     "--strict",
     is_flag=True,
-    help="Take unknown and repeated keys, and includes from outside, for faults.",
+    help="Take unknown keys and recipients, repeated keys, and includes from outside, for"
+    " faults.",
 )
 def check(config_path: str | None, *, strict: bool) -> None:
     """Check the config: print all faults and warnings, with their places."""

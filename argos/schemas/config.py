@@ -38,7 +38,7 @@ from argos.schemas.quiet import (
 )
 from argos.schemas.reader import ReadBy, SpreadOut, locate, model_reader
 from argos.schemas.reading import Reading
-from argos.schemas.recipient import Recipients
+from argos.schemas.recipient import OwnRecipients, Recipients
 from argos.schemas.threshold import Thresholds
 from argos.schemas.website import Website
 
@@ -102,13 +102,13 @@ class Alerts(Section):
     unknown: Recipients
     no_agent: Recipients
     """Who hears that no agent has been seen for a while."""
-    agent_gone: Recipients | None = None
+    agent_gone: OwnRecipients | None = None
     """Who hears that one agent of several is gone; None: those of `no_agent`."""
-    overdue: Recipients | None = None
+    overdue: OwnRecipients | None = None
     """Who hears that agents do not keep up; None: those of `no_agent`."""
-    agent_clock: Recipients | None = None
+    agent_clock: OwnRecipients | None = None
     """Who hears that an agent's clock is off; None: those of `no_agent`."""
-    undelivered: Recipients = ("local",)
+    undelivered: OwnRecipients = ("local",)
     """Who hears that a notice to somebody else was given up."""
 
     @property

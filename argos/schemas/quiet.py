@@ -19,7 +19,7 @@ from argos.schemas.fields import Name, Text
 from argos.schemas.node import ListNode, MappingNode, Node, Refused, ScalarNode
 from argos.schemas.reader import ReadBy, list_reader, model_reader, read_raw
 from argos.schemas.reading import Reading
-from argos.schemas.recipient import Recipients
+from argos.schemas.recipient import OwnRecipients
 from argos.schemas.wording import show
 from argos.windows import (
     LONGEST,
@@ -204,7 +204,7 @@ def _read_quiet_hours(node: Node, reading: Reading) -> DailyHours:
 @dataclass(frozen=True, slots=True)
 class _Step:
     after: Duration
-    recipients: Recipients
+    recipients: OwnRecipients
 
 
 def _read_step(node: Node, reading: Reading) -> EscalationStep:
@@ -226,7 +226,7 @@ class Route:
     """More recipients for what matches."""
 
     match: Annotated[Matcher, ReadBy(_read_match)]
-    recipients: Recipients
+    recipients: OwnRecipients
     severities: Annotated[tuple[Severity, ...], ReadBy(_severities)] = tuple(Severity)
     exclusive: Annotated[bool, Field(strict=True)] = False
     """Only these, and not those of `alerts`."""

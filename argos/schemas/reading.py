@@ -57,7 +57,7 @@ class Reading:
 
     environ: Mapping[str, str] = field(default_factory=dict)
     is_strict: bool = False
-    """Unknown and repeated keys, and includes from elsewhere, are faults."""
+    """Unknown keys and recipients, repeated keys, and includes from elsewhere, are faults."""
     files: list[str] = field(default_factory=list)
     """As shown to the user; places hold indexes into it."""
     faults: Notes = field(default_factory=lambda: Notes(MAX_FAULTS))

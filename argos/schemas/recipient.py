@@ -1,5 +1,6 @@
 """Lists of recipients: who hears of a website's problems."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from argos.schemas.node import ListNode, Node, Refused, ScalarNode
@@ -20,13 +21,24 @@ _read_names = list_reader(_recipient, "a recipient")
 
 def _recipients(node: Node, reading: Reading) -> tuple[str, ...]:
     """The reader of lists from which those that cannot be reached are left out."""
+    return _reachable(node, reading, reading.doubt)
+
+
+def _own_recipients(node: Node, reading: Reading) -> tuple[str, ...]:
+    """The reader of lists that 0.10.3 does not have: all must be reachable."""
+    return _reachable(node, reading, reading.fault)
+
+
+def _reachable(
+    node: Node, reading: Reading, complain: Callable[[Node, str], None]
+) -> tuple[str, ...]:
     names: tuple[str, ...] = _read_names(node, reading)
     known = reading.recipients
     if known is None or not isinstance(node, ListNode):
         return names
     for item, name in zip(node.items, names, strict=True):
         if name not in known:
-            reading.warn(item, _say_unknown(name, known))
+            complain(item, _say_unknown(name, known))
     return tuple(name for name in names if name in known)
 
 
@@ -52,5 +64,7 @@ def _adding(node: Node, reading: Reading) -> tuple[str, ...] | None:
 
 
 Recipients = Annotated[tuple[str, ...], ReadBy(_recipients)]
+OwnRecipients = Annotated[tuple[str, ...], ReadBy(_own_recipients)]
+"""Of a key that 0.10.3 does not have."""
 AddedRecipients = Annotated[tuple[str, ...] | None, ReadBy(_adding)]
 OverwritingRecipients = Annotated[tuple[str, ...] | None, ReadBy(_overwriting)]

@@ -228,6 +228,9 @@ retries-null 4:29: `retry_before_notification` must be a whole number, not nothi
 retries-with-too-many-digits 4:30: `retry_before_notification` must be a whole number with fewer digits.
 root-is-a-list 1:1: The config must be a mapping (lines with `key: value`).
 root-path-is-a-number 4:14: `root_path` must be a text; put it in quotes if it is one.
+recipients-unknown-to-our-keys 6:18: `mail` has no effect: `general.mail` is not configured.
+recipients-unknown-to-our-keys 7:42: 'lcoal' names no recipient and has no effect; did you mean `local`?
+recipients-unknown-to-our-keys 8:50: 'pager' names no recipient and has no effect.
 route-severity-unknown 4:63: `severities` must be some of `ok`, `warning`, `critical` and `unknown`, not 'bad'.
 second-document 3:1: Here begins a second document; a config file has only one.
 secret-file-missing 4:18: `cookie_secret` cannot be read from /nowhere/secret: No such file or directory.
