@@ -105,12 +105,14 @@ def test_an_agent_of_0_10_3_works_for_our_server(ours, theirs, catalogue):
     with ours.start_server() as server, theirs.agent("old", server_url=ours.url) as old:
         wait_for_all(ours, wanted)
         old.wait_for_line("Successfully posted results")
-        shown = ours.severities()
+        # On a busy machine the counts are kept for a moment.
+        wait_until(
+            lambda: ours.severities() == count(wanted), within_s=60, what="the counts"
+        )
         said = old.output
 
     assert stored(ours) == wanted
     assert reporters(ours) == {"old"}
-    assert shown == count(wanted)
     # A success that says no more than what was expected is stored without facts.
     assert contexts(ours, "status-is")[0] == {}
     assert "Retrying: attempt" not in said

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from argos.core.incident import Outcome, Patience, TaskState, advance
 from argos.core.severity import Severity
 from argos.server.database import Database
-from argos.server.models import Delivery, DeliveryState, Event, Result, Task
+from argos.server.models import Delivery, DeliveryState, Event, Incident, Result, Task
 
 _STEP = re.compile(r"(ok|warning|critical|unknown) at (\d\d:\d\d:\d\d) UTC")
 _ENTRY = re.compile(r"^\S+ (\S+) \(IPv4\) status-is: (.*)$", re.MULTILINE)
@@ -49,6 +49,51 @@ def list_events(database: Database) -> dict[str, list[Told]]:
         for url, severity, at in rows:
             found[url].append(Told(url, severity.value, f"{at:%H:%M:%S}"))
     return found
+
+
+def list_parts(database: Database) -> list[tuple[list[Told], list[Told]]]:
+    """The events of each incident for which another one speaks, and those of that one."""
+    stories: dict[int, list[Told]] = defaultdict(list)
+    speakers: dict[int, int] = {}
+    with database.reading() as session:
+        rows = session.execute(
+            select(
+                Task.url,
+                Event.severity,
+                Event.at,
+                Event.incident_id,
+                Incident.parent_id,
+            )
+            .join(Task, Task.id == Event.task_id)
+            .join(Incident, Incident.id == Event.incident_id)
+            .order_by(Event.incident_id, Event.seq)
+        )
+        for url, severity, at, incident_id, parent_id in rows:
+            story = stories[incident_id]
+            story.append(Told(url, severity.value, f"{at:%H:%M:%S}"))
+            if parent_id is not None:
+                speakers[incident_id] = parent_id
+    return [(stories[part], stories[speaker]) for part, speaker in speakers.items()]
+
+
+def without_silent_parts(
+    wanted: Mapping[str, Sequence[Told]],
+    parts: Sequence[tuple[list[Told], list[Told]]],
+    found: Mapping[str, Sequence[Told]],
+) -> dict[str, list[Told]]:
+    """What is to be told to whom this was told.
+
+    Of a part there is no word, from its begin to its end, if the speaker's begin was told.
+    """
+    told = {each for story in found.values() for each in story}
+    silent: set[Told] = set()
+    for part, speaker in parts:
+        if told.isdisjoint(part) and speaker and speaker[0] in told:
+            silent.update(part)
+    return {
+        url: [each for each in story if each not in silent]
+        for url, story in wanted.items()
+    }
 
 
 def reduce_results(database: Database) -> dict[str, list[Told]]:

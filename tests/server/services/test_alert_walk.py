@@ -36,7 +36,7 @@ from argos.server.services.upkeep import Duty, Means, Upkeep
 from tests.server.factories import make_config
 from tests.server.services.agents_world import World
 
-SEEDS = int(os.environ.get("ARGOS_TEST_SEEDS", "1"))
+SEEDS = int(os.environ.get("ARGOS_TEST_WALKS", "1"))
 STEPS = 100
 LOOK_EACH = 10
 """So many steps lie between two looks at what was told."""
