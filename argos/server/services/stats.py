@@ -60,14 +60,13 @@ class Kept(Generic[_Answer]):
         begin = clock.monotonic()
         try:
             answer = make()
+            with self._lock:
+                self._keep(answer, begin, clock.monotonic())
         except DatabaseError as err:
             log.warning("An answer cannot be made anew, the former stands: %s", err)
+        finally:
             with self._lock:
                 self._renewal = None
-            return
-        with self._lock:
-            self._keep(answer, begin, clock.monotonic())
-            self._renewal = None
 
     def wait(self) -> None:
         """Wait until nothing is being made anew."""

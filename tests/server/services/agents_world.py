@@ -74,6 +74,10 @@ class World:
             }
             for task in tasks
         ]
+        self.deliver(agent, items)
+
+    def deliver(self, agent: str, items: list[dict[str, Any]]) -> None:
+        """Report results; all must be taken."""
         answer = ingest(
             self.database,
             agent=agent,

@@ -29,7 +29,6 @@ from argos.server.models import (
 )
 from argos.server.queries.silences import NewSilence
 from argos.server.services import held, lasting, peace
-from argos.server.services.ingest import ingest
 from argos.server.services.reconcile import reconcile
 from argos.server.services.unanswered import settle_unanswered
 from argos.server.services.upkeep import Duty, Means, Upkeep
@@ -147,15 +146,7 @@ class Walk:
             for task in tasks
         ]
         world.clock.move(seconds=1)
-        answer = ingest(
-            world.database,
-            agent=agent,
-            items=items,
-            config=world.config,
-            now=world.now,
-            watch=world.watch,
-        )
-        assert answer.refused == []
+        world.deliver(agent, items)
 
     def _seen(self, agent: str, task: Any) -> dict[str, Any]:
         host = task.url.removeprefix("https://")[0]

@@ -10,7 +10,7 @@ from argos.server.queries.leases import LeasedTask
 
 NOTHING = b"[]"
 _SHARED: Final = 13
-"""So many fields stand first here as there."""
+"""So many fields stand first here as there (`LeasedTask`)."""
 
 
 class LegacyTask(msgspec.Struct, frozen=True, gc=False):
