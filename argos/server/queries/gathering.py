@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from argos.core.cause import Cause, Leader, Traits
 from argos.core.incident import EventKind
-from argos.server.models import Delivery, DeliveryState, Event, Incident, Schedule, Task
+from argos.server.models import Delivery, Event, Incident, Schedule, Task
 from argos.server.queries.bulk import id_in
+from argos.server.queries.held import IS_UNSENT
 
 
 class OpenLeader(NamedTuple):
@@ -131,7 +132,7 @@ def hold(session: Session, *, event_ids: Collection[int], until: datetime) -> No
     if event_ids:
         session.execute(
             update(Delivery)
-            .where(id_in(session, Delivery.event_id, event_ids), *_is_unsent())
+            .where(id_in(session, Delivery.event_id, event_ids), *IS_UNSENT)
             .values(due_at=until)
         )
 
@@ -187,13 +188,5 @@ def make_stale_due(
     return bool(groups)
 
 
-def _is_unsent() -> tuple[Any, ...]:
-    return (
-        Delivery.state == DeliveryState.WAITING,
-        Delivery.attempts == 0,
-        Delivery.batch_id.is_(None),
-    )
-
-
 def _is_held(now: datetime) -> tuple[Any, ...]:
-    return (*_is_unsent(), Delivery.due_at > now)
+    return (*IS_UNSENT, Delivery.due_at > now)

@@ -42,6 +42,12 @@ class Speaker(NamedTuple):
     """Of the other one's task, in minutes."""
 
 
+IS_UNSENT = (
+    Delivery.state == DeliveryState.WAITING,
+    Delivery.attempts == 0,
+    Delivery.batch_id.is_(None),
+)
+"""Nobody has tried to send it, nor put it into a message with others."""
 _COLUMNS = [
     Delivery.__table__.c.id,
     Delivery.__table__.c.recipient,
@@ -147,9 +153,7 @@ def silence_unsent(
         update(Delivery)
         .where(
             Delivery.event_id.in_(events),
-            Delivery.state == DeliveryState.WAITING,
-            Delivery.attempts == 0,
-            Delivery.batch_id.is_(None),
+            *IS_UNSENT,
         )
         .values(state=DeliveryState.HELD, held_until=now, held_by=label)
         .execution_options(synchronize_session=False)
