@@ -53,13 +53,14 @@ def continue_leases(session: Session) -> None:
         _schedule.c.lease_no <= arriving.c.last_lease_no,
     )
     # With those that `change_groups` changes: in the order of their ids, all at once.
+    # Found once: as a part of the statement around it, it would be for each group.
     lock(
         session,
         _schedule,
         _schedule.c.id.in_(
             union(
-                select(_schedule.c.id).where(is_behind),
-                select(_schedule.c.id).where(*changed_groups()),
+                select(_schedule.c.id).where(is_behind).correlate(None),
+                select(_schedule.c.id).where(*changed_groups()).correlate(None),
             )
         ),
     )

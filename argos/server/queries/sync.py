@@ -224,7 +224,7 @@ def change_groups(session: Session, *, now: datetime) -> None:
     lock(
         session,
         _schedule,
-        _schedule.c.id.in_(select(_schedule.c.id).where(*changed)),
+        _schedule.c.id.in_(select(_schedule.c.id).where(*changed).correlate(None)),
     )
     is_sooner = and_(
         wanted.c.frequency < _schedule.c.frequency,

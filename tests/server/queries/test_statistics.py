@@ -1,6 +1,8 @@
 """What PostgreSQL knows of a fleet that was just loaded, and what it does without."""
 
-from sqlalchemy import text
+import re
+
+from sqlalchemy import event, text
 
 from argos.server.queries.leases import LeaseTerms, lease_groups
 from argos.server.services.reconcile import reconcile
@@ -69,3 +71,22 @@ def test_statistics_are_there_as_soon_as_a_fleet_is_loaded(
     with postgresql_database.reading() as session:
         known = session.scalars(text("SELECT DISTINCT tablename FROM pg_stats"))
         assert {"tasks", "schedule", "websites"} <= set(known)
+
+
+def test_a_reload_finds_the_groups_that_change_once_not_for_each_group(
+    postgresql_database, make_loaded, now
+):
+    locks: list[str] = []
+
+    def note(_connection, _cursor, statement, *_) -> None:
+        if "FOR NO KEY UPDATE OF schedule" in statement and " IN (" in statement:
+            locks.append(statement.partition(" IN (")[2])
+
+    event.listen(postgresql_database.engine, "before_cursor_execute", note)
+    reconcile(postgresql_database, make_loaded(), now=now)
+
+    assert len(locks) == 2
+    for inner in locks:
+        parts = inner.split(" UNION ")
+        # Each finds the rows by itself, instead of being asked about one row.
+        assert all(re.search(r"\bFROM schedule\b", part) for part in parts), inner
