@@ -1,16 +1,18 @@
 """People with browsers, and what they look at."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
 from argos.server.database import Database
+from argos.server.models import LoginSession
 from argos.server.routes.dependencies import App
 from argos.server.services.login import LoginService
 from argos.server.services.passwords import Cost
-from tests.server.demo_data import add_session
 
 BASE_URL = "https://argos.example.org"
 PASSWORD = "correct horse battery"
@@ -75,3 +77,21 @@ def logged_in(
     browser = browse(app)
     browser.cookies.set("__Host-argos", token, domain="argos.example.org")
     return browser
+
+
+def add_session(
+    session: Session, *, token: str, now: datetime, username: str = "admin"
+) -> None:
+    """Log somebody in, without a password."""
+    session.add(
+        LoginSession(
+            digest=hashlib.sha256(token.encode()).digest(),
+            username=username,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + timedelta(days=7),
+            address="127.0.0.1",
+            user_agent="test",
+        )
+    )
+    session.flush()

@@ -32,7 +32,8 @@ from tests.server.browsing import (
     cheap_login_service,
     logged_in,
 )
-from tests.server.demo_data import Site, demo_sites, seed_demo
+from tests.server.demo_data import seed_demo
+from tests.server.demo_sites import Site, demo_sites
 from tests.server.factories import make_config
 
 

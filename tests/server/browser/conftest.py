@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from argos.clock import utcnow
 from argos.server.database import Database
 from argos.server.main import get_application
-from tests.server.browsing import FLEET, SESSION_TOKEN
-from tests.server.demo_data import add_session, demo_sites, seed_demo
+from tests.server.browsing import FLEET, SESSION_TOKEN, add_session
+from tests.server.demo_data import seed_demo
+from tests.server.demo_sites import demo_sites
 from tests.server.factories import make_config
 
 

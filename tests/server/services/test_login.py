@@ -1,3 +1,5 @@
+"""Logging in, being limited, being logged in, and logging out."""
+
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
 
-from argos.errors import LoginRefused, PasswordError, TooBusy, TooManyAttempts
+from argos.errors import LoginRefused, PasswordError, TooManyAttempts
 from argos.server.database import Database
 from argos.server.models import LoginBucket, LoginSession, User
 from argos.server.queries import sessions, users
@@ -23,26 +25,8 @@ WEEK = timedelta(days=7)
 CHEAP = Cost(time_cost=2, memory_kib=64, parallelism=1, bcrypt_rounds=4)
 
 
-class TurnedClock:
-    """Stands still until a test turns it."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def utcnow(self) -> datetime:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now.timestamp()
-
-
 @pytest.fixture
-def clock(now: datetime) -> TurnedClock:
-    return TurnedClock(now)
-
-
-@pytest.fixture
-def service(database: Database, clock: TurnedClock) -> LoginService:
+def service(database: Database, clock) -> LoginService:
     """With a user whose hash is of the days of 0.10.3."""
     old_hash = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
     with database.transaction() as session:
@@ -78,7 +62,7 @@ def test_the_cookie_is_not_stored(service: LoginService, database: Database):
 
 
 def test_an_old_hash_is_replaced_at_login_and_sessions_live_on(
-    service: LoginService, database: Database, clock: TurnedClock
+    service: LoginService, database: Database, clock
 ):
     token = log_in(service)
 
@@ -124,9 +108,7 @@ def test_a_damaged_hash_fits_no_password(
         log_in(service)
 
 
-def test_five_attempts_a_minute_are_left_to_an_account(
-    service: LoginService, clock: TurnedClock
-):
+def test_five_attempts_a_minute_are_left_to_an_account(service: LoginService, clock):
     for number in range(5):
         with pytest.raises(LoginRefused):
             log_in(service, password="wrong", address=f"192.0.2.{number}")
@@ -147,9 +129,7 @@ def test_an_account_that_does_not_exist_is_limited_the_same_way(service: LoginSe
         log_in(service, "nobody")
 
 
-def test_twenty_attempts_an_hour_are_left_to_an_account(
-    service: LoginService, clock: TurnedClock
-):
+def test_twenty_attempts_an_hour_are_left_to_an_account(service: LoginService, clock):
     refused = 0
     for number in range(40):
         clock.now += timedelta(seconds=15)
@@ -213,7 +193,7 @@ def _next_address() -> str:
 
 
 def test_buckets_are_forgotten_when_they_are_full_again(
-    service: LoginService, database: Database, clock: TurnedClock
+    service: LoginService, database: Database, clock
 ):
     for number in range(3):
         with pytest.raises(LoginRefused):
@@ -283,7 +263,7 @@ def test_a_user_changed_while_the_password_was_hashed_is_not_logged_in(
     assert user(database).password != "stronger"
 
 
-def test_an_idle_session_is_over(service: LoginService, clock: TurnedClock):
+def test_an_idle_session_is_over(service: LoginService, clock):
     token = log_in(service)
     clock.now += timedelta(hours=12)
 
@@ -337,7 +317,7 @@ def test_logging_out_elsewhere_leaves_this_session(service: LoginService):
     assert service.find(there, remembered_after=WEEK) is None
 
 
-def test_a_remembered_session_may_be_idle(service: LoginService, clock: TurnedClock):
+def test_a_remembered_session_may_be_idle(service: LoginService, clock):
     new = service.log_in(
         Credentials("anna", PASSWORD), visitor=Visitor(), lifetime=timedelta(days=30)
     )
@@ -346,67 +326,9 @@ def test_a_remembered_session_may_be_idle(service: LoginService, clock: TurnedCl
     assert service.find(new.token, remembered_after=WEEK) is not None
 
 
-def test_no_more_than_two_passwords_are_hashed_at_once():
-    running: list[int] = []
-    peak: list[int] = []
-    lock = threading.Lock()
-
-    def work() -> None:
-        with passwords._hashing_turn():
-            with lock:
-                running.append(1)
-                peak.append(len(running))
-            time.sleep(0.02)
-            with lock:
-                running.pop()
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert max(peak) == 2
-
-
-def test_a_crowd_is_turned_away_instead_of_holding_all_threads():
-    gate = threading.Event()
-    inside = threading.Semaphore(0)
-
-    def hold() -> None:
-        with passwords._hashing_turn():
-            inside.release()
-            gate.wait(10)
-
-    def wait() -> None:
-        with passwords._hashing_turn():
-            pass
-
-    threads = [threading.Thread(target=hold) for _ in range(2)]
-    threads += [threading.Thread(target=wait) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    inside.acquire(timeout=5)
-    inside.acquire(timeout=5)
-    while passwords._waiting._value:
-        time.sleep(0.005)
-
-    with pytest.raises(TooBusy), passwords._hashing_turn():
-        pass
-    gate.set()
-    for thread in threads:
-        thread.join()
-
-
-def test_hashes_are_as_strong_as_promised():
-    assert passwords.hash_password(PASSWORD).startswith(
-        "$argon2id$v=19$m=65536,t=3,p=4$"
-    )
-
-
 @pytest.mark.parametrize("hash_kind", ["argon2", "bcrypt"])
 def test_known_and_unknown_names_take_the_same_time(
-    service: LoginService, database: Database, clock: TurnedClock, hash_kind: str
+    service: LoginService, database: Database, clock, hash_kind: str
 ):
     """Within a quarter: in processor time, which other programs disturb less."""
     cost = Cost(time_cost=2, memory_kib=16 * 1024, parallelism=1, bcrypt_rounds=9)
