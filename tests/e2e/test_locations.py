@@ -1,15 +1,14 @@
 """A server, and agents at three locations that do not see the same."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.installation import Installation, make_config
 from tests.e2e.waiting import wait_until
+from tests.website import LocalWebsite
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -21,28 +20,12 @@ class Website:
 
     def __init__(self) -> None:
         self.broken_for: set[str] = set()
-        website = self
+        self._website = LocalWebsite(self._get_status)
+        self.url = self._website.url
+        self.close = self._website.close
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                seen_as = self.headers.get("User-Agent", "")
-                is_broken = any(name in seen_as for name in website.broken_for)
-                self.send_response(500 if is_broken else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def _get_status(self, path: str, seen_as: str) -> int:
+        return 500 if any(name in seen_as for name in self.broken_for) else 200
 
 
 @pytest.fixture

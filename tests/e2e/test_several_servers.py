@@ -2,14 +2,12 @@
 
 import re
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx2
@@ -21,6 +19,7 @@ from tests.e2e.waiting import Stopwatch, wait_until
 from tests.nemesis.postgres import Postgres
 from tests.postgresql import find_binaries
 from tests.tree import ROOT
+from tests.website import LocalWebsite
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -40,28 +39,12 @@ class Website:
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
-        website = self
+        self._website = LocalWebsite(self._get_status)
+        self.url = self._website.url
+        self.close = self._website.close
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                is_broken = self.path.rpartition("/")[2] in website.broken
-                self.send_response(503 if is_broken else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def _get_status(self, path: str, _: str) -> int:
+        return 503 if path.rpartition("/")[2] in self.broken else 200
 
 
 @dataclass(slots=True)

@@ -2,8 +2,9 @@
 
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
+
+from tests.website import LocalWebsite
 
 
 class Website:
@@ -16,25 +17,11 @@ class Website:
         self._rng = rng
         self._is_over = False
         self.changes = 0
-        website = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200 if website.probe(self.path) else 503)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None:
-                """Keep quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._website = LocalWebsite(lambda path, _: 200 if self.probe(path) else 503)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._website.url
 
     def probe(self, path: str) -> bool:
         """Whether a page is up this time."""
@@ -54,5 +41,4 @@ class Website:
             self._is_over = True
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._website.close()
