@@ -12,6 +12,8 @@ from sqlalchemy import select
 
 from argos.server.models import Delivery, Duty as DutyRow
 from argos.server.services.upkeep import Duty, Means, Upkeep
+from argos.server.settings import read_config
+from tests.server.test_plan import HEAD
 
 
 class HandClock:
@@ -139,3 +141,15 @@ def told(database) -> Callable[[], list[tuple[str, str]]]:
             return [(row.notice["kind"], row.recipient) for row in rows]
 
     return told
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Write a config of these websites, and read it."""
+
+    def load_(*websites: str, head: str = HEAD):
+        path = tmp_path / "config.yaml"
+        path.write_text(head + ("".join(websites) or "  []\n"))
+        return read_config(path, environ={})
+
+    return load_

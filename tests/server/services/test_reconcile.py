@@ -1,43 +1,18 @@
 """The tasks follow the config: all of it, or nothing."""
 
-import random
 import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
 from argos.core.severity import Severity
 from argos.errors import MassRemovalRefused
-from argos.server.database import Database
 from argos.server.identity import Pool
 from argos.server.models import ConfigCache, Incident, Result, Schedule, Task, Website
-from argos.server.plan import TaskAttributes, wanted_tasks
 from argos.server.services.reconcile import Counts, cache_entries, reconcile
-from argos.server.settings import read_config
-from tests.server.plan_specification import PresentTask, apply, changes
+from tests.server.sites import website
 from tests.server.test_plan import HEAD
-
-
-def website(domain: str, *checks: str, frequency: str = "5m") -> str:
-    listed = ", ".join(checks or ["{status-is: 200}"])
-    return (
-        f"  - domain: {domain}\n    ipv6: false\n    frequency: {frequency}\n"
-        f"    paths: [{{path: /, checks: [{listed}]}}]\n"
-    )
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Write a config of these websites, and read it."""
-
-    def load_(*websites: str, head: str = HEAD):
-        path = tmp_path / "config.yaml"
-        path.write_text(head + ("".join(websites) or "  []\n"))
-        return read_config(path, environ={})
-
-    return load_
-
 
 A = website("https://a.example")
 B = website("https://b.example", "{status-is: 200}", "{body-contains: hello}")
@@ -288,81 +263,6 @@ def test_the_cache_has_the_names_of_0_10_3(load):
         "general_locations": "[]",
         "general_quorum": "None",
         "general_recoveries_before_notification": "0",
-    }
-
-
-def present_tasks(database: Database) -> dict[bytes, PresentTask]:
-    """All tasks as the database has them, archived ones too."""
-    columns = [
-        getattr(Task, name) for name in TaskAttributes._fields if name != "group_key"
-    ]
-    with database.reading() as session:
-        rows = session.execute(
-            select(
-                Task.key,
-                Task.id,
-                Task.archived_at.is_not(None),
-                *columns,
-                func.coalesce(Schedule.key, b""),
-            ).outerjoin(Schedule, Schedule.id == Task.group_id)
-        ).all()
-    return {
-        key: PresentTask(id_, is_archived, TaskAttributes(*attributes))
-        for key, id_, is_archived, *attributes in rows
-    }
-
-
-def some_website(rng: random.Random) -> str:
-    checks = ["{status-is: 200}", "{body-contains: hello}", "{http-to-https: true}"]
-    site = website(
-        f"https://{rng.choice('abcdef')}.example",
-        *rng.sample(checks, rng.randint(1, 3)),
-        frequency=rng.choice(["1m", "5m"]),
-    )
-    if rng.random() < 0.3:
-        site += "    add_alerts_recipients: [mail]\n"
-    if rng.random() < 0.3:
-        site += "    recheck_delay: 10s\n"
-    return site
-
-
-def test_i51_every_config_after_every_other_does_what_the_specification_says(
-    database, load, now
-):
-    rng = random.Random(7)
-    before = present_tasks(database)
-    for _ in range(40):
-        loaded = load(*(some_website(rng) for _ in range(rng.randint(0, 6))))
-        wanted = wanted_tasks(loaded.config)
-        todo = changes(before, wanted.tasks)
-
-        counts = reconcile(database, loaded, now=now, allow_mass_removal=True)
-
-        assert counts is None or counts == Counts(
-            deleted=len(todo.archive),
-            added=len(todo.add) + len(todo.restore),
-            updated=len(todo.update),
-        )
-        after = present_tasks(database)
-        assert states(after) == states(apply(before, todo))
-        assert {id_.id for id_ in before.values()} <= {id_.id for id_ in after.values()}
-        with database.reading() as session:
-            groups = {
-                row.key: (row.pool, row.frequency, row.timeout_s)
-                for row in session.scalars(select(Schedule))
-            }
-        assert groups == {
-            key: (group.pool, group.frequency, group.timeout_s)
-            for key, group in wanted.groups.items()
-        }
-        before = after
-
-
-def states(tasks: dict[bytes, PresentTask]) -> dict[bytes, object]:
-    """Which tasks are active and how; of archived ones only that they are there."""
-    return {
-        key: "archived" if task.is_archived else task.attributes
-        for key, task in tasks.items()
     }
 
 
