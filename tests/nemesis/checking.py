@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,17 +83,26 @@ def without_silent_parts(
 ) -> dict[str, list[Told]]:
     """What is to be told to whom this was told.
 
-    Of a part there is no word, from its begin to its end, if the speaker's begin was told.
+    Of a part there is no word if the speaker's begin was told; or none until something
+    happened to it that had to be told, which then stands for what came before.
     """
     told = {each for story in found.values() for each in story}
     silent: set[Told] = set()
     for part, speaker in parts:
-        if told.isdisjoint(part) and speaker and speaker[0] in told:
-            silent.update(part)
+        if speaker and speaker[0] in told:
+            silent.update(_untold_begin(part, told))
     return {
         url: [each for each in story if each not in silent]
         for url, story in wanted.items()
     }
+
+
+def _untold_begin(part: Sequence[Told], told: Collection[Told]) -> Sequence[Told]:
+    """What may stay untold: all before the first that was told, if that is no recovery."""
+    for place, each in enumerate(part):
+        if each in told:
+            return () if each.severity == Severity.OK.value else part[:place]
+    return part
 
 
 def reduce_results(database: Database) -> dict[str, list[Told]]:
