@@ -44,6 +44,9 @@ class Reason(StrEnum):
     """It fails often enough, but one agent alone saw it: another one looks again."""
     REFUTED = "refuted"
     """The other agent found it ok: the agents disagree, and nobody is told."""
+    NO_ANSWER = "no-answer"
+    """The agent that was asked could not look: the first one's word counts, if nobody
+    sees more in time."""
     CONFIRMED = "confirmed"
     """It failed more often in a row than the retries allow."""
     CONFIRMED_ELSEWHERE = "confirmed-elsewhere"
@@ -174,6 +177,9 @@ def advance(state: TaskState, outcome: Outcome, patience: Patience) -> Step:
         return _advance_open(failing, outcome.severity)
     if failing.contiguous_failures <= max(patience.retries, 0):
         return Step(failing, None, Reason.RETRYING)
+    if state.confirming_since is not None and outcome.severity is Severity.UNKNOWN:
+        # Who could not look says neither that it is so nor how bad it is.
+        return Step(replace(failing, seen_by=state.seen_by), None, Reason.NO_ANSWER)
     return _find_problem(failing, outcome, patience)
 
 
@@ -201,8 +207,7 @@ def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> S
     if patience.ballot is not None:
         return _vote(failing, outcome.severity, patience.ballot)
     if failing.confirming_since is not None:
-        # Who could not look has not seen it, either.
-        is_other = failing.seen_by is None and outcome.severity is not Severity.UNKNOWN
+        is_other = failing.seen_by is None
         reason = Reason.CONFIRMED_ELSEWHERE if is_other else Reason.UNCONFIRMED
         return _open(failing, outcome.severity, reason)
     is_seen_by_one = failing.seen_by is not None

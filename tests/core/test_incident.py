@@ -276,10 +276,23 @@ def test_another_location_is_asked_of_what_several_agents_saw_here():
     assert asked[-1].state.doubt == Doubt("b", START + timedelta(minutes=1))
 
 
-def test_who_could_not_look_confirms_nothing():
-    step = run([CRITICAL, UNKNOWN], agents="ab", asks_another=True)[-1]
+@pytest.mark.parametrize(
+    ("later", "reason"),
+    [
+        pytest.param(CRITICAL, Reason.UNCONFIRMED, id="the first one sees it again"),
+        pytest.param(OK, Reason.SOFT_RECOVERY, id="the first one sees it no more"),
+    ],
+)
+def test_who_could_not_look_answers_nothing(later, reason):
+    steps = run([CRITICAL, UNKNOWN, later], agents="aba", asks_another=True)
 
-    assert (step.event, step.reason) == (OPENED, Reason.UNCONFIRMED)
+    assert [step.reason for step in steps] == [
+        Reason.CONFIRMING,
+        Reason.NO_ANSWER,
+        reason,
+    ]
+    assert steps[1].state.seen_by == "a"
+    assert steps[-1].state.told is (CRITICAL if later is CRITICAL else OK)
 
 
 def test_agents_that_disagree_are_remembered_until_they_agree():
@@ -376,6 +389,7 @@ def test_every_reason_is_given():
         run([OK, OK, WARNING, OK, WARNING, WARNING, CRITICAL, WARNING, OK], retries=1),
         run([CRITICAL, OK, CRITICAL, CRITICAL], agents="abab", asks_another=True),
         run([CRITICAL, CRITICAL, OK, OK], asks_another=True, recoveries=1),
+        run([CRITICAL, UNKNOWN], agents="ab", asks_another=True),
         run([OK, CRITICAL] * 6 + [OK] * 20),
         [doubted(TaskState())],
     ]

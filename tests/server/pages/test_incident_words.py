@@ -11,6 +11,7 @@ SILENT = {
     Reason.RETRYING,
     Reason.CONFIRMING,
     Reason.REFUTED,
+    Reason.NO_ANSWER,
     Reason.AGENT_SUSPECT,
     Reason.STILL_BAD,
     Reason.RECOVERING,

@@ -199,8 +199,14 @@ def test_who_could_not_look_has_confirmed_nothing(world):
     world.run("anna", "failure")
 
     world.run("bela", "error")
+    assert world.events == []
+    world.wait(LEASE)
 
     assert world.events == [UNCONFIRMED]
+    (event,) = world.all(Event)
+    assert (event.severity, event.agent_id) == (Severity.CRITICAL, "anna")
+    (task,) = world.all(Task)
+    assert task.told_severity is Severity.CRITICAL
 
 
 def test_nobody_can_answer_while_no_server_is_there(world):
