@@ -177,10 +177,7 @@ def advance(state: TaskState, outcome: Outcome, patience: Patience) -> Step:
         return _advance_open(failing, outcome.severity)
     if failing.contiguous_failures <= max(patience.retries, 0):
         return Step(failing, None, Reason.RETRYING)
-    if state.confirming_since is not None and outcome.severity is Severity.UNKNOWN:
-        # Who could not look says neither that it is so nor how bad it is.
-        return Step(replace(failing, seen_by=state.seen_by), None, Reason.NO_ANSWER)
-    return _find_problem(failing, outcome, patience)
+    return _find_problem(failing, outcome, patience, asked_by=state.seen_by)
 
 
 def forget_witness(state: TaskState, agent: str | None) -> TaskState:
@@ -202,11 +199,16 @@ def end_unseen(state: TaskState, reason: Reason) -> Step:
     return Step(calm, EventKind.CLOSED, reason)
 
 
-def _find_problem(failing: TaskState, outcome: Outcome, patience: Patience) -> Step:
+def _find_problem(
+    failing: TaskState, outcome: Outcome, patience: Patience, *, asked_by: str | None
+) -> Step:
     """It failed often enough: tell it, unless one agent or too few locations saw it."""
     if patience.ballot is not None:
         return _vote(failing, outcome.severity, patience.ballot)
     if failing.confirming_since is not None:
+        if outcome.severity is Severity.UNKNOWN:
+            # Who could not look says neither that it is so nor how bad it is.
+            return Step(replace(failing, seen_by=asked_by), None, Reason.NO_ANSWER)
         is_other = failing.seen_by is None
         reason = Reason.CONFIRMED_ELSEWHERE if is_other else Reason.UNCONFIRMED
         return _open(failing, outcome.severity, reason)

@@ -23,8 +23,6 @@ def test_of_a_part_only_its_begin_may_stay_untold(told, wanted):
     found = {"/a": SPEAKER, "/b": told}
     part = [BEGIN, LATER, END]
 
-    asked = without_silent_parts(
-        {"/a": SPEAKER, "/b": part}, [(part, SPEAKER)], found
-    )
+    asked = without_silent_parts({"/a": SPEAKER, "/b": part}, [(part, SPEAKER)], found)
 
     assert asked == {"/a": SPEAKER, "/b": wanted}

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from argos.core.cause import Cause, Leader, Traits
 from argos.core.incident import EventKind
+from argos.core.severity import Severity
 from argos.server.models import Delivery, Event, Incident, Schedule, Task
 from argos.server.queries.bulk import id_in
 from argos.server.queries.held import IS_UNSENT
@@ -20,6 +21,26 @@ class OpenLeader(NamedTuple):
     leader: Leader
     told_at: datetime
     """When the first event of the one that speaks was published."""
+    speaker: "SpeakerState"
+
+
+class SpeakerState(NamedTuple):
+    """How the incident stands that speaks for others."""
+
+    severity: Severity
+    closed_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    acknowledged_until: datetime | None
+
+    def is_acknowledged(self, now: datetime) -> bool:
+        """Whether it lasts, and somebody takes care of it."""
+        until = self.acknowledged_until
+        return (
+            self.closed_at is None
+            and self.acknowledged_at is not None
+            and (until is None or now < until)
+        )
 
 
 def leader_id() -> ColumnElement[int]:
@@ -31,7 +52,7 @@ def list_leaders(
     session: Session, *, since: datetime, websites: Collection[str]
 ) -> list[OpenLeader]:
     """Open leaders that began after a moment, and all that is open of some domains."""
-    leader = leader_id()
+    leader, speaker = leader_id(), aliased(Incident)
     told_at = (
         select(func.min(Event.at))
         .where(Event.incident_id == leader)
@@ -48,8 +69,14 @@ def list_leaders(
             Incident.opened_at,
             Incident.cause,
             func.coalesce(told_at, Incident.opened_at),
+            speaker.severity,
+            speaker.closed_at,
+            speaker.acknowledged_by,
+            speaker.acknowledged_at,
+            speaker.acknowledged_until,
         )
         .join(Task, Task.id == Incident.task_id)
+        .join(speaker, speaker.id == leader)
         .where(
             Incident.closed_at.is_(None),
             or_(
@@ -60,8 +87,12 @@ def list_leaders(
         .order_by(Incident.opened_at, Incident.id)
     )
     return [
-        OpenLeader(Leader(id_, Traits(*traits), began_at, cause), told)
-        for id_, *traits, began_at, cause, told in rows
+        OpenLeader(
+            Leader(id_, Traits(*row[:4]), row[4], row[5]),
+            told_at=row[6],
+            speaker=SpeakerState(*row[7:]),
+        )
+        for id_, *row in rows
     ]
 
 
@@ -127,14 +158,22 @@ def list_held_recoveries(
     return dict(rows.all())
 
 
-def hold(session: Session, *, event_ids: Collection[int], until: datetime) -> None:
-    """Keep the notices of some events back until a moment."""
-    if event_ids:
-        session.execute(
-            update(Delivery)
-            .where(id_in(session, Delivery.event_id, event_ids), *IS_UNSENT)
-            .values(due_at=until)
-        )
+def hold(
+    session: Session,
+    *,
+    event_ids: Collection[int],
+    until: datetime,
+    recipients: Collection[str] | None = None,
+) -> None:
+    """Keep the notices of some events back until a moment; all, or those to some."""
+    if not event_ids:
+        return
+    is_meant = [] if recipients is None else [Delivery.recipient.in_(recipients)]
+    session.execute(
+        update(Delivery)
+        .where(id_in(session, Delivery.event_id, event_ids), *IS_UNSENT, *is_meant)
+        .values(due_at=until)
+    )
 
 
 def release(session: Session, *, leader_ids: Collection[int], now: datetime) -> None:

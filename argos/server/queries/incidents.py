@@ -25,6 +25,9 @@ class NewIncident(NamedTuple):
     certificate: str | None
     address: str | None
     agent: str | None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_until: datetime | None = None
 
 
 class IncidentMove(NamedTuple):
@@ -61,6 +64,9 @@ _NEW_INCIDENTS = RowSource({
     "certificate": "text",
     "address": "text",
     "agent": "text",
+    "acknowledged_by": "text",
+    "acknowledged_at": "timestamptz",
+    "acknowledged_until": "timestamptz",
 })
 _INCIDENT_MOVES = RowSource({
     "id": "bigint",

@@ -26,6 +26,7 @@ from argos.server.queries import (
     held,
     incidents as incident_queries,
 )
+from argos.server.queries.gathering import OpenLeader, SpeakerState
 from argos.server.queries.incidents import NewIncident
 from argos.server.services.change import Change
 from argos.server.services.held import BY_SPEAKER
@@ -37,6 +38,9 @@ class Place:
 
     incident_id: int
     held_until: datetime | None = None
+    held_for: int | None = None
+    """The incident that it is held to be told with; who never heard of that need not
+    wait. None: everybody waits."""
     is_silent: bool = False
     """Who heard of the one that speaks for it need not hear of this one, too."""
 
@@ -54,6 +58,10 @@ class _Find:
     cause: Cause | None = None
     held_until: datetime | None = None
     is_silent: bool = False
+    speaker: SpeakerState | None = None
+    """How the incident stands that it is gathered under, if that one is not new."""
+    is_acknowledged: bool = False
+    """Somebody takes care of all that it is gathered with."""
 
 
 @dataclass(slots=True)
@@ -65,7 +73,8 @@ class Gathering:
     now: datetime
     _finds: list[_Find] = field(default_factory=list)
     _leaders: list[Leader] = field(default_factory=list)
-    _told_at: dict[int, datetime] = field(default_factory=dict)
+    _open: dict[int, OpenLeader] = field(default_factory=dict)
+    """By the incident that speaks."""
 
     def open(self, changes: Sequence[Change]) -> dict[int, Place]:
         """Open incidents; return their places by task."""
@@ -83,7 +92,10 @@ class Gathering:
         self._adopt(ids)
         return {
             find.change.task.id: Place(
-                ids[find.change.task.id], find.held_until, find.is_silent
+                ids[find.change.task.id],
+                find.held_until,
+                find.parent if find.speaker else None,
+                is_silent=find.is_silent,
             )
             for find in self._finds
         }
@@ -111,7 +123,7 @@ class Gathering:
             websites=websites,
         )
         self._leaders = [each.leader for each in found]
-        self._told_at = {each.leader.id: each.told_at for each in found}
+        self._open = {each.leader.id: each for each in found}
 
     def _decide(self, place: int, find: _Find) -> None:
         found = find_leader(find.new, self._leaders)
@@ -130,12 +142,26 @@ class Gathering:
         self._leaders.append(
             Leader(leader.id, find.traits, find.new.began_at, find.cause)
         )
-        told_at = self._told_at.get(leader.id)
-        find.held_until = told_from(told_at, period=find.new.period, now=self.now)
-        is_late = told_at is not None and find.held_until is None
-        find.is_silent = find.cause is Cause.DEPENDENCY or (
-            is_late and find.cause is not Cause.AGENT
+        if leader.id in self._open:
+            self._join(find, self._open[leader.id])
+        else:
+            find.is_silent = find.cause is Cause.DEPENDENCY
+
+    def _join(self, find: _Find, open_: OpenLeader) -> None:
+        """Go with what people know, or are about to hear."""
+        speaker = find.speaker = open_.speaker
+        until = told_from(open_.told_at, period=find.new.period, now=self.now)
+        is_guess = find.cause is Cause.AGENT
+        find.is_acknowledged = not is_guess and speaker.is_acknowledged(self.now)
+        find.is_silent = (
+            find.cause is Cause.DEPENDENCY
+            or find.is_acknowledged
+            or (until is None and not is_guess)
         )
+        severity = find.change.incident_severity
+        if severity.urgency <= speaker.severity.urgency:
+            # What is worse than people know waits for nothing.
+            find.held_until = until
 
     def _is_to_wait(self, new: Newcomer) -> bool:
         return queries.make_stale_due(
@@ -230,6 +256,7 @@ def _began_at(change: Change) -> datetime:
 
 def _row(find: _Find, parent_id: int | None) -> NewIncident:
     change, traits = find.change, find.traits
+    known = find.speaker if find.is_acknowledged else None
     return NewIncident(
         task_id=change.task.id,
         opened_at=find.new.began_at,
@@ -239,4 +266,7 @@ def _row(find: _Find, parent_id: int | None) -> NewIncident:
         certificate=traits.certificate,
         address=traits.address,
         agent=traits.agent,
+        acknowledged_by=known and known.acknowledged_by,
+        acknowledged_at=known and known.acknowledged_at,
+        acknowledged_until=known and known.acknowledged_until,
     )

@@ -21,6 +21,7 @@ from argos.server.queries import (
 )
 from argos.server.queries.deliveries import NewDelivery
 from argos.server.queries.gathering import hold
+from argos.server.queries.held import list_hearers
 from argos.server.queries.incidents import IncidentMove, NewEvent, OpenIncident
 from argos.server.queries.results import TaskRow
 from argos.server.services import held
@@ -154,16 +155,25 @@ def _hold(
         if change.kind is EventKind.CLOSED
     ]
     recoveries = hold_recoveries(session, closed=closed, now=now) if closed else {}
-    held: dict[datetime, list[int]] = defaultdict(list)
+    # Who never heard of what it is held for hears of it at once.
+    speakers = {place.held_for for place in places.values()} - {None}
+    hearers = list_hearers(session, incident_ids={id_ for id_ in speakers if id_})
+    held: dict[tuple[datetime, int | None], list[int]] = defaultdict(list)
     for change in changes:
         place = places[change.task.id]
-        until = place.held_until
+        until, speaker = place.held_until, place.held_for
         if change.kind is EventKind.CLOSED:
-            until = recoveries.get(place.incident_id)
+            until, speaker = recoveries.get(place.incident_id), None
         if until is not None:
-            held[until].append(event_ids[change.task.id, change.move.event_count])
-    for until, ids in held.items():
-        hold(session, event_ids=ids, until=until)
+            event_id = event_ids[change.task.id, change.move.event_count]
+            held[until, speaker].append(event_id)
+    for (until, speaker), ids in held.items():
+        hold(
+            session,
+            event_ids=ids,
+            until=until,
+            recipients=None if speaker is None else hearers.get(speaker, ()),
+        )
 
 
 def _new_event(change: Change, incident_id: int) -> NewEvent:

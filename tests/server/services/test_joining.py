@@ -1,0 +1,101 @@
+"""Who waits for what is gathered, and who takes care of what joins it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from argos.core.cause import Cause
+from argos.core.severity import Severity
+from argos.server.models import Delivery, Incident
+from argos.server.queries import knowing
+from argos.server.queries.knowing import Acknowledgement
+from tests.server.services.test_gathering import (
+    AT_ONE_ADDRESS,
+    HELD,
+    HOLD,
+    NOW,
+    WAITING,
+    World,
+)
+
+
+@pytest.fixture
+def world(database, config, clock) -> World:
+    return World(database, config, clock)
+
+
+def acknowledge(world: World, *, until: Any = None) -> None:
+    with world.database.transaction() as session:
+        first = session.scalars(select(Incident.id).order_by(Incident.id)).first()
+        word = Acknowledgement("eva", world.clock.now, until)
+        knowing.acknowledge(session, leader=first, acknowledgement=word)
+
+
+def test_what_joins_a_matter_of_which_somebody_takes_care_is_silent_and_theirs(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    acknowledge(world)
+    world.clock.move(seconds=20)
+
+    world.run({"b": AT_ONE_ADDRESS})
+    world.let_go()
+
+    assert world.states == [WAITING, HELD]
+    later = world.rows(Incident)[1]
+    assert (later.acknowledged_by, later.acknowledged_until) == ("eva", None)
+    assert later.acknowledged_at is not None
+
+
+def test_nobody_takes_care_of_what_joins_when_the_while_is_over(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    acknowledge(world, until=world.clock.now + timedelta(seconds=10))
+    world.clock.move(seconds=20)
+
+    world.run({"b": AT_ONE_ADDRESS})
+
+    assert world.rows(Incident)[1].acknowledged_by is None
+    assert world.due[1] == HOLD - timedelta(seconds=20)
+
+
+def test_whoever_takes_care_is_told_when_a_worse_part_joins(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    acknowledge(world)
+    make_first_a_warning(world)
+
+    world.run({"b": AT_ONE_ADDRESS})
+    world.let_go()
+
+    assert world.states == [WAITING, WAITING]
+
+
+def make_first_a_warning(world: World) -> None:
+    with world.database.transaction() as session:
+        session.execute(update(Incident).values(severity=Severity.WARNING))
+
+
+def test_what_is_worse_than_the_first_one_waits_for_nothing(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    make_first_a_warning(world)
+    world.clock.move(seconds=20)
+
+    world.run({"b": AT_ONE_ADDRESS})
+
+    assert world.gathered[1] == (0, Cause.ADDRESS)
+    assert world.due[1] == NOW
+
+
+def test_who_never_heard_of_the_first_one_waits_for_nothing(world):
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    with world.database.transaction() as session:
+        session.execute(update(Delivery).values(recipient="mail"))
+    world.clock.move(seconds=20)
+
+    world.run({"b": AT_ONE_ADDRESS})
+
+    assert world.due[1] == NOW
