@@ -28,6 +28,12 @@ _PROGRAM = "argos.channels.apprise_process"
 _MAX_REASON_LENGTH = 300
 _SEPARATORS = re.compile(r"[/:@?&=#,]+")
 _SHORTEST_SECRET = 3
+_CALL = re.compile(
+    r"(?<!\w)@(?=(?:all|channel|everyone|here|room)\b)|<(?=[@!])", re.IGNORECASE
+)
+"""`@everyone`, `<!channel>`, `<@U123>`."""
+_NOTHING = "\u200b"
+"""Takes no room, and parts what belongs together."""
 UNUSABLE = 3
 """The process ends so when the library cannot use the URL."""
 REFUSED = 4
@@ -62,10 +68,11 @@ class AppriseChannel(Channel):
 
     def _send_to(self, url: str, notice: Notice) -> None:
         scheme = url.partition(":")[0]
+        text = notice.text if notice.lines or notice.entries else notice.title
         order = {
             "url": url,
-            "title": notice.subject,
-            "body": notice.text if notice.lines or notice.entries else notice.title,
+            "title": _without_calls(notice.subject),
+            "body": _without_calls(text),
             "type": _TYPES[notice.severity],
         }
         try:
@@ -84,6 +91,14 @@ class AppriseChannel(Channel):
             ) from err
         if done.returncode:
             raise _explain(done.returncode, scheme, done.stdout, url)
+
+
+def _without_calls(text: str) -> str:
+    """The text, in which nothing calls people by name as chats understand it.
+
+    What a website says stands in it, and must not wake a whole company.
+    """
+    return _CALL.sub(lambda match: f"{match[0]}{_NOTHING}", text)
 
 
 def _explain(code: int, scheme: str, output: str, url: str) -> DeliveryError:

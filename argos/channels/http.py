@@ -1,5 +1,6 @@
 """One way to post a notice over HTTP: bounded, without redirects, secrets kept quiet."""
 
+import contextlib
 import json
 import math
 import socket
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_RETRY_AFTER_S = 6 * 3600.0
 _MAX_ANSWER_BYTES = 64 * 1024
+_REST_TIMEOUT_S = 1.0
 _SHOWN_LENGTH = 200
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 _OF_CONTENT = frozenset({400, 413, 422})
@@ -86,6 +88,9 @@ class HttpSender:
             with self._client.stream(
                 method, url, content=body, headers=headers
             ) as answer:
+                if answer.is_success:
+                    self._let_end(answer)
+                    return
                 text = self._read(answer, deadline)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as err:
             reason = str(err) or type(err).__name__
@@ -95,8 +100,18 @@ class HttpSender:
                     err, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.InvalidURL
                 ),
             ) from err
-        if not answer.is_success:
-            raise self._refusal(answer, host, text)
+        raise self._refusal(answer, host, text)
+
+    def _let_end(self, answer: "httpx2.Response") -> None:
+        """Read the rest of what was taken, for the connection's sake only.
+
+        The status has confirmed it: whatever comes after, another attempt would be a
+        repeat.
+        """
+        import httpx2
+
+        with contextlib.suppress(httpx2.HTTPError, TimeoutError):
+            self._read(answer, self._clock.monotonic() + _REST_TIMEOUT_S)
 
     def _read(self, answer: "httpx2.Response", deadline: float) -> bytes:
         body = bytearray()

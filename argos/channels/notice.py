@@ -101,6 +101,8 @@ class Item:
     """The incident that speaks for its own, where one does."""
     common: Common | None = None
     """What it has in common with that one."""
+    worst: Severity | None = None
+    """The most urgent that was told of its incident."""
 
 
 @dataclass(frozen=True, slots=True)

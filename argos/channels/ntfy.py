@@ -1,6 +1,6 @@
 """Channels of the type `ntfy`: a topic of an ntfy server."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from argos.channels.base import Channel
@@ -73,16 +73,27 @@ def _payload(notice: Notice, topic: str) -> dict[str, Any]:
 def _message(notice: Notice) -> str:
     """As many lines as a message may hold, and how many more there are."""
     lines = list(_lines(notice)) or [notice.title]
-    left_out = 0
     text = "\n".join(lines)
-    while len(text.encode()) > MAX_MESSAGE_BYTES and len(lines) > 1:
-        lines.pop()
-        left_out += 1
-        more = notice.texts.count(
-            "… and {number} more", "… and {number} more", left_out
-        )
-        text = "\n".join([*lines, more])
+    if len(text.encode()) > MAX_MESSAGE_BYTES:
+        text = _shortened(lines, notice)
     return text.encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+
+
+def _shortened(lines: Sequence[str], notice: Notice) -> str:
+    """The first lines that fit together with the word that there are more."""
+
+    def more(count: int) -> str:
+        return notice.texts.count("… and {number} more", "… and {number} more", count)
+
+    left = MAX_MESSAGE_BYTES - len(more(len(lines)).encode())
+    shown: list[str] = []
+    for line in lines:
+        left -= len(line.encode()) + 1
+        if left < 0 and shown:
+            break
+        shown.append(line)
+    rest = len(lines) - len(shown)
+    return "\n".join([*shown, more(rest)] if rest else shown)
 
 
 def _lines(notice: Notice) -> Iterator[str]:

@@ -149,7 +149,8 @@ def _alert(item: Item) -> dict[str, Any]:
         "task": str(item.task_id),
     }
     is_over = item.severity is Severity.OK
-    told = item.previous_severity if is_over else item.severity
+    # A recovery has the labels that the problem had last.
+    told = (item.worst or item.previous_severity) if is_over else item.severity
     return {
         "status": "resolved" if is_over else "firing",
         "labels": labels | {"severity": (told or item.severity).value},

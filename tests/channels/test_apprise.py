@@ -1,5 +1,6 @@
 import json
 import socket
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,19 @@ def test_the_notice_reaches_the_service(http_sink, notice):
     assert sent["title"] == "[Argos] ❌ example.org (IPv4): status critical"
     assert "https://example.org/ (IPv4)" in sent["message"]
     assert sent["type"] == "failure"
+
+
+def test_s43_nobody_is_called_by_what_a_website_says(http_sink, notice):
+    calls = "@everyone @here <!channel> <@U123> ops@here.example a@b.example"
+    channel = open_channel("apprise:team", general(team=[json_url(http_sink)]))
+
+    channel.send(replace(notice, lines=(("Reason", calls),)))
+
+    ((_, _, body),) = http_sink.requests
+    said = json.loads(body)["message"]
+    assert not any(f" {call}" in said for call in calls.split()[:4])
+    assert all(name in said for name in calls.split()[4:])
+    assert said.replace("\u200b", "").count("@everyone @here <!channel> <@U123>") == 1
 
 
 def test_each_url_of_a_group_is_a_target_that_does_not_tell_it(http_sink, notice):

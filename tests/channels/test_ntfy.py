@@ -60,6 +60,15 @@ def test_a_message_stays_below_the_size_from_which_on_it_is_a_file(http_sink, di
     assert len(lines) > 100
 
 
+def test_a_line_that_is_too_long_alone_is_cut(http_sink, notice):
+    lines = (("URL", "é" * 10_000), ("Reason", "none"))
+
+    _, body = send(http_sink, replace(notice, lines=lines))
+
+    assert len(body["message"].encode()) in {MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES - 1}
+    assert body["message"].startswith("URL: éé")
+
+
 def test_without_links_there_are_no_actions(http_sink, notice):
     headers, body = send(
         http_sink, replace(notice, url=None, acknowledge_url=None, lines=())

@@ -228,3 +228,16 @@ def test_a_named_channel_is_a_recipient(http_sink, notice):
     assert len(http_sink.requests) == 1
     with pytest.raises(DeliveryError, match="no recipient tickets:x"):
         open_channel("tickets:x", general)
+
+
+def test_alertmanager_knows_a_recovery_by_the_labels_of_the_problem_at_its_worst(
+    digest,
+):
+    _, recovery = digest.items
+    eased = replace(
+        recovery, previous_severity=Severity.WARNING, worst=Severity.CRITICAL
+    )
+
+    posted = alertmanager_document(replace(digest, items=(digest.items[0], eased)))
+
+    assert posted["alerts"][0]["labels"] == posted["alerts"][1]["labels"]

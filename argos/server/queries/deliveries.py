@@ -79,6 +79,8 @@ class ClaimedDelivery(NamedTuple):
     certificate: str | None = None
     address: str | None = None
     agent: str | None = None
+    worst: Severity | None = None
+    """The most urgent that was told of its incident."""
 
     @property
     def common(self) -> Common | None:
@@ -248,6 +250,7 @@ def list_claimed(session: Session, *, claim: Claim) -> list[ClaimedDelivery]:
             Incident.certificate,
             Incident.address,
             Incident.agent,
+            Incident.severity,
         )
         .outerjoin(Event, Event.id == Delivery.event_id)
         .outerjoin(Incident, Incident.id == Event.incident_id)

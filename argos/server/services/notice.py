@@ -102,6 +102,7 @@ def item_of(delivery: ClaimedDelivery, wording: Wording) -> Item:
         ending=_ending(delivery, wording),
         parent_id=None if delivery.common is None else delivery.leader_id,
         common=delivery.common,
+        worst=delivery.worst,
     )
 
 
