@@ -21,6 +21,7 @@ from argos.server.queries import (
 from argos.server.queries.results import NewResult
 from argos.server.services import (
     agent_clocks,
+    agent_notice,
     dead_man,
     held,
     lasting,
@@ -61,6 +62,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("queue", timedelta(minutes=5), mend_queue),
         Duty("stalls", timedelta(minutes=1), show_stalls),
         Duty("held", timedelta(seconds=5), held.let_go),
+        Duty("held_notices", timedelta(seconds=20), agent_notice.let_notices_go),
         Duty("lasting", timedelta(seconds=30), lasting.tell_lasting),
         Duty("rollups", timedelta(hours=6), thin_rollups),
         Duty(presence.DUTY, timedelta(seconds=5), settle_unanswered),
