@@ -1,10 +1,10 @@
 """Housework: who does which, and the jobs that commands left to be done."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy import bindparam, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from argos.server.models import ConfigCache, Duty, Job, JobKind
@@ -28,11 +28,17 @@ ON CONFLICT (name) DO NOTHING
 """
 
 
+SET_BACK = timedelta(minutes=1)
+"""A moment of ours that is further ahead was noted before a clock was set back."""
+
 # Of the table, and built once: each server runs these some times a minute, for ever.
 _TABLE: Any = Duty.__table__
+_IS_DUE = or_(
+    _TABLE.c.due_at <= bindparam("now"), _TABLE.c.finished_at > bindparam("not_yet")
+)
 _CLAIM = (
     update(_TABLE)
-    .where(_TABLE.c.name == bindparam("duty"), _TABLE.c.due_at <= bindparam("now"))
+    .where(_TABLE.c.name == bindparam("duty"), _IS_DUE)
     .values(
         term=_TABLE.c.term + 1,
         holder=bindparam("claimed_by"),
@@ -70,15 +76,26 @@ def get_note(session: Session, *, name: str) -> dict[str, Any] | None:
 
 
 def list_due_duties(session: Session, *, now: datetime) -> list[str]:
-    """The duties that are due, or whose holder's claim ran out."""
-    return list(session.scalars(select(Duty.name).where(Duty.due_at <= now)))
+    """The duties that are due, or whose holder's claim ran out.
+
+    And those that were done in the future: a clock was set back, and nothing that looks
+    after people may wait until it is as late again.
+    """
+    moments = {"now": now, "not_yet": now + SET_BACK}
+    return list(session.scalars(select(_TABLE.c.name).where(_IS_DUE), moments))
 
 
 def claim_duty(
     session: Session, *, name: str, holder: str, now: datetime, until: datetime
 ) -> Turn | None:
     """Claim a duty; None: it is not due, or another server was faster."""
-    parameters = {"duty": name, "claimed_by": holder, "now": now, "until": until}
+    parameters = {
+        "duty": name,
+        "claimed_by": holder,
+        "now": now,
+        "not_yet": now + SET_BACK,
+        "until": until,
+    }
     row = session.execute(_CLAIM, parameters).one_or_none()
     return None if row is None else Turn(name, row.term, row.note)
 

@@ -12,6 +12,7 @@ from argos.server.database import Database
 from argos.server.models import JobKind
 from argos.server.queries import (
     duties as duty_queries,
+    overtaken,
     partitions,
     results,
     sessions,
@@ -167,7 +168,11 @@ def forget_logins(work: Work) -> None:
 
 
 def mend_queue(work: Work) -> None:
-    """Bring groups back that a clock which was set back has put off."""
+    """Bring groups and notices back that a clock which was set back has put off."""
+    with work.transaction() as session:
+        notices = overtaken.bring_back(session, now=work.now)
+    if notices:
+        log.warning("%s notices waited for a clock that was set back.", notices)
     longest_lease = timedelta(seconds=work.config.recurring_tasks.max_lock_seconds)
     with work.transaction() as session:
         stranded = queries.list_stranded(

@@ -10,6 +10,9 @@ from argos.core.schedule import grid_offset
 from argos.core.severity import Severity, Status
 from argos.errors import ConfigError
 from argos.server.models import (
+    Delivery,
+    DeliveryState,
+    DeliveryTarget,
     Job,
     JobKind,
     LoginSession,
@@ -19,12 +22,14 @@ from argos.server.models import (
     User,
 )
 from argos.server.queries import partitions
+from argos.server.queries.deliveries import list_due_recipients
 from argos.server.services import duties
 from argos.server.services.duties import all_duties
 from argos.server.services.upkeep import Duty, Means, Upkeep
 from tests.server.factories import add_group, task_ids
 
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 
 def test_all_duties_run_on_an_empty_database(keep, database, caplog):
@@ -186,6 +191,57 @@ def test_groups_that_a_wrong_clock_put_off_come_back_to_the_grid(
     assert after[near.id].due_at == near.due_at
     assert after[due.id].due_at == due.due_at
     assert "2 task groups were due too late" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param({"failures": 0}, id="that is told of all together"),
+        pytest.param({"failures": 3, "failed_after": HOUR}, id="that failed"),
+    ],
+)
+def test_i36_notices_that_a_wrong_clock_put_off_go_out(keep, database, clock, target):
+    later = clock.now + HOUR
+    row = DeliveryTarget(recipient="mail", next_at=later, failures=target["failures"])
+    if "failed_after" in target:
+        row.failed_at = clock.now + target["failed_after"]
+    with database.transaction() as session:
+        session.add(row)
+        for place, claimed_by in enumerate((None, "other")):
+            session.add(
+                Delivery(
+                    notice={},
+                    recipient="mail",
+                    state=DeliveryState.WAITING,
+                    created_at=later,
+                    due_at=later,
+                    claimed_by=claimed_by,
+                    attempts=0,
+                    message_id=str(place),
+                )
+            )
+
+    keep(Duty("queue", MINUTE, duties.mend_queue)).do_due()
+
+    with database.reading() as session:
+        assert list_due_recipients(session, now=clock.now) == ["mail"]
+        due = session.scalars(select(Delivery.due_at).order_by(Delivery.id)).all()
+    assert due == [clock.now, later]
+
+
+def test_i36_who_asked_for_a_pause_gets_it(keep, database, clock):
+    later = clock.now + timedelta(hours=5)
+    with database.transaction() as session:
+        session.add(
+            DeliveryTarget(
+                recipient="mail", next_at=later, failures=1, failed_at=clock.now
+            )
+        )
+
+    keep(Duty("queue", MINUTE, duties.mend_queue)).do_due()
+
+    with database.reading() as session:
+        assert session.scalars(select(DeliveryTarget.next_at)).all() == [later]
 
 
 def test_tasks_whose_runs_bring_no_report_are_shown_as_unknown_once(

@@ -31,6 +31,30 @@ def test_duty_is_done_once_in_its_interval(keep, clock, get_duty):
     assert row.finished_at == turns[-1]
 
 
+def test_i36_duty_is_done_at_once_after_the_clock_was_set_back(keep, clock):
+    turns = []
+    upkeep = keep(Duty("a", MINUTE, lambda work: turns.append(work.now)))
+    upkeep.do_due()
+    clock.move(hours=-1)
+
+    for _ in range(3):
+        upkeep.do_due()
+        clock.move(seconds=30)
+
+    assert len(turns) == 3
+
+
+def test_duty_is_not_done_again_for_a_clock_that_is_a_little_behind(keep, clock):
+    turns = []
+    upkeep = keep(Duty("a", MINUTE, lambda work: turns.append(work.now)))
+    upkeep.do_due()
+    clock.move(seconds=-50)
+
+    upkeep.do_due()
+
+    assert len(turns) == 1
+
+
 def test_duty_that_fails_is_logged_and_keeps_nothing_from_the_others(
     keep, clock, caplog
 ):

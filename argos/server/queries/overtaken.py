@@ -1,0 +1,58 @@
+"""Notices that a clock which was set back has put off."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, case, or_, update
+from sqlalchemy.orm import Session
+
+from argos.server.models import Delivery, DeliveryState, DeliveryTarget
+from argos.server.queries.duties import SET_BACK
+
+LONGEST_WAIT = timedelta(minutes=2)
+"""Longer than anybody waits who can be reached, for others to be told with."""
+LONGEST_HOLD = timedelta(minutes=10)
+"""Longer than it takes until somebody looks again at what is kept back."""
+
+
+def bring_back(session: Session, *, now: datetime) -> int:
+    """Let go out, or be looked at, what waits for a moment that had come; how many.
+
+    What is just being sent is left to who sends it.
+    """
+    waiting = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.state == DeliveryState.WAITING,
+            Delivery.claimed_by.is_(None),
+            Delivery.created_at > now + SET_BACK,
+        )
+        .values(created_at=now, due_at=now)
+        .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
+    )
+    held = session.execute(
+        update(Delivery)
+        .where(Delivery.event_id.is_not(None), Delivery.held_until > now + LONGEST_HOLD)
+        .values(held_until=now)
+        .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
+    )
+    has_failed_later = DeliveryTarget.failed_at > now + SET_BACK
+    session.execute(
+        update(DeliveryTarget)
+        .where(
+            or_(
+                has_failed_later,
+                and_(
+                    DeliveryTarget.failures == 0,
+                    DeliveryTarget.next_at > now + LONGEST_WAIT,
+                ),
+            )
+        )
+        .values(
+            next_at=None,
+            failed_at=case((has_failed_later, now), else_=DeliveryTarget.failed_at),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return len(waiting.all()) + len(held.all())
