@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -64,12 +64,16 @@ class LeaseTerms:
     part: int | None = None
     """Of `PARTS`, the part of the queues that is looked at first: where much is due,
     leasers with different parts do not meet."""
+    since: datetime | None = None
+    """Nothing is due before, so that nobody looks there; None: that is not known.
+    SQLite, whose index holds nothing that is over, may look there all the same."""
 
 
 DUE_NOW = LeaseTerms()
 PARTS = 4
 
 _ALL_SHARDS = tuple(range(SHARDS))
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _TASK_FIELDS = LeasedTask._fields[: LeasedTask._fields.index("lease_no")]
 _GROUP_ID = _TASK_FIELDS.index("group_id")
 _TASK_COLUMNS = ", ".join(f't."{name}"' for name in _TASK_FIELDS)
@@ -114,7 +118,8 @@ WITH candidates AS MATERIALIZED (
   CROSS JOIN unnest(CAST(:shards AS smallint[])) AS h(shard)
   CROSS JOIN LATERAL (
     SELECT q.id, q.due_at FROM schedule q
-    WHERE q.pool = p.pool AND q.shard = h.shard AND {is_due} AND {may_have}
+    WHERE q.pool = p.pool AND q.shard = h.shard AND q.due_at >= :since
+      AND {is_due} AND {may_have}
     ORDER BY q.due_at LIMIT :depth) AS c
   ORDER BY c.due_at),
 due AS MATERIALIZED (
@@ -167,7 +172,8 @@ _NEXT_DUE_POSTGRESQL = """
 SELECT min(c.due_at) AS due_at FROM unnest(CAST(:pools AS smallint[])) AS p(pool)
 CROSS JOIN unnest(CAST(:shards AS smallint[])) AS h(shard)
 CROSS JOIN LATERAL (
-  SELECT q.due_at FROM schedule q WHERE q.pool = p.pool AND q.shard = h.shard
+  SELECT q.due_at FROM schedule q
+  WHERE q.pool = p.pool AND q.shard = h.shard AND q.due_at >= :since
   ORDER BY q.due_at LIMIT 1) AS c
 """
 _NEXT_DUE_SQLITE = "SELECT min(due_at) AS due_at FROM ({queues})"
@@ -197,6 +203,7 @@ def lease_groups(
         "pools": [int(pool) for pool in pools],
         "now": driver_moment(session, now),
         "horizon": driver_moment(session, now + terms.ahead),
+        "since": driver_moment(session, terms.since or _EVER),
         "agent": agent,
         "location": terms.location,
         "margin_s": LEASE_MARGIN.total_seconds(),
@@ -267,12 +274,21 @@ def release_groups(
     return [row[0] for row in run(session, sql, parameters)]
 
 
-def get_next_due_at(session: Session, *, pools: Sequence[int]) -> datetime | None:
-    """When the next group of these pools is due, or its lease ends."""
+def get_next_due_at(
+    session: Session, *, pools: Sequence[int], since: datetime | None = None
+) -> datetime | None:
+    """When the next group of these pools is due, or its lease ends.
+
+    `since` is that of `LeaseTerms`.
+    """
     if not pools:
         return None
     sql = _next_due_sql(is_sqlite(session), tuple(sorted(pools)))
-    parameters = {"pools": [int(pool) for pool in pools], "shards": list(_ALL_SHARDS)}
+    parameters = {
+        "pools": [int(pool) for pool in pools],
+        "shards": list(_ALL_SHARDS),
+        "since": driver_moment(session, since or _EVER),
+    }
     [(moment,)] = run(session, sql, parameters)
     return moment_reader(session)(moment)
 

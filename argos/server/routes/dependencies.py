@@ -16,8 +16,8 @@ from argos.server.queries.overview import FleetCounts
 from argos.server.routes.waiting import Waiting
 from argos.server.services.agent_access import AgentDesk
 from argos.server.services.agent_watch import AgentWatch
+from argos.server.services.backlog import Backlog
 from argos.server.services.config_watch import ConfigWatch
-from argos.server.services.lease import Backlog
 from argos.server.services.stats import Kept
 
 HOSTS_STALE_S = 300.0

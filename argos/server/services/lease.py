@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
 
 from argos.checks import get_registered_checks
 from argos.protocol import IPV6_CAPABILITY, OPTIONS_CAPABILITY, HeldLease
@@ -12,6 +11,7 @@ from argos.server.database import Database
 from argos.server.identity import Pool, located
 from argos.server.queries import leases as queries
 from argos.server.queries.leases import LeasedTask, LeaseTerms
+from argos.server.services.backlog import Backlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +45,6 @@ class LeaseWish:
         return self.ahead / 2
 
 
-class Backlog:
-    """What one server process knows of how much is due."""
-
-    def __init__(self) -> None:
-        self._parts = count()
-        self._full: set[tuple[int, ...]] = set()
-
-    def part(self, pools: Sequence[int]) -> int | None:
-        """Which part of the queues to begin with, another each time; None: all.
-
-        Where the last lease from these pools was full, more is due: it is vain to look
-        before, and leasers that begin with the same groups wait for each other.
-        """
-        return next(self._parts) if tuple(pools) in self._full else None
-
-    def note(self, pools: Sequence[int], *, is_full: bool) -> None:
-        """Remember whether a lease was as large as was asked."""
-        change = self._full.add if is_full else self._full.discard
-        change(tuple(pools))
-
-
 def lease(
     database: Database,
     *,
@@ -79,15 +58,17 @@ def lease(
     backlog = backlog or Backlog()
     pools = allowed_pools(wish.capabilities, wish.location)
     part = backlog.part(pools)
+    since = backlog.low_water(pools, now=now)
     next_due_at = None
-    if part is None or wish.limit == 0:
+    if part is None or since is None or wish.limit == 0:
         with database.reading() as session:
-            next_due_at = queries.get_next_due_at(session, pools=pools)
+            next_due_at = queries.get_next_due_at(session, pools=pools, since=since)
+        since = backlog.note_first(pools, next_due_at, now=now)
         if wish.limit == 0 or next_due_at is None or next_due_at > now + wish.lead:
             # Most calls end here, without having written anything.
             return LeaseAnswer(next_due_at=next_due_at)
     min_lease = _min_lease(wish.capabilities, config)
-    terms = LeaseTerms(wish.ahead, min_lease, wish.location, part)
+    terms = LeaseTerms(wish.ahead, min_lease, wish.location, part, since)
     with database.each_alone() as session:
         tasks = queries.lease_groups(
             session,
