@@ -11,10 +11,10 @@ STEADY_RUNS = 10
 """So many runs in a row that agree end it too: a real outage is then told as one."""
 
 _RUNS = WINDOW + 1
-_FULL = 1 << _RUNS
+FULL = 1 << _RUNS
 """Stands above the oldest run, so that a short history is told from a long one."""
 FRESH = 1
-ALL_OK = _FULL
+ALL_OK = FULL
 """Nothing but runs that were ok, for as long as is remembered."""
 
 
@@ -30,8 +30,8 @@ class RunHistory:
     def push(self, *, failed: bool) -> "RunHistory":
         """The history with one more run, the oldest forgotten when there are many."""
         bits = self.bits << 1 | failed
-        if bits >= _FULL << 1:
-            bits = bits & (_FULL - 1) | _FULL
+        if bits >= FULL << 1:
+            bits = bits & (FULL - 1) | FULL
         return RunHistory(bits)
 
     def forget_failures(self, count: int) -> "RunHistory":

@@ -126,10 +126,10 @@ def compact(tally: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1 << 14)  # most tallies of a fleet are alike
-def add(tally: bytes, number: int) -> bytes:
-    """The tally with one more of a number."""
+def add(tally: bytes, number: int, times: int = 1) -> bytes:
+    """The tally with so many more of a number."""
     counts = unpack(tally)
-    counts[number] = counts.get(number, 0) + 1
+    counts[number] = counts.get(number, 0) + times
     return pack(counts)
 
 
@@ -182,19 +182,19 @@ class Ledger(Generic[_Key]):
     """Only what stands in here can be added to an open hour."""
     closed: dict[tuple[_Key, int], bytes] = field(default_factory=dict)
 
-    def count(self, key: _Key, hour: int, number: int) -> None:
+    def count(self, key: _Key, hour: int, number: int, times: int = 1) -> None:
         """Count a number; the first one of a later hour closes the open hour."""
         known = self.open.get(key)
         if known is None:
-            self._close(key, hour, add(b"", number))
+            self._close(key, hour, add(b"", number, times))
         elif known.hour == hour:
-            self.open[key] = OpenHour(hour, add(known.tally, number))
+            self.open[key] = OpenHour(hour, add(known.tally, number, times))
         elif known.hour is None or known.hour < hour:
             if known.hour is not None:
                 self._close(key, known.hour, known.tally)
-            self.open[key] = OpenHour(hour, add(b"", number))
+            self.open[key] = OpenHour(hour, add(b"", number, times))
         else:
-            self._close(key, hour, add(b"", number))
+            self._close(key, hour, add(b"", number, times))
 
     def _close(self, key: _Key, hour: int, tally: bytes) -> None:
         self.closed[key, hour] = self.closed.get((key, hour), b"") + tally

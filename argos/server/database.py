@@ -6,15 +6,14 @@ SQLite and PostgreSQL are served alike. What differs between them stands here, i
 
 import logging
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL, Connection, ExceptionContext
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -23,34 +22,24 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
 )
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from argos.clock import system_clock
 from argos.errors import DatabaseError, DatabaseUnreachable, TookTooLong
+from argos.server.connections import (
+    give_up_connection,
+    prepare_postgresql,
+    prepare_sqlite,
+    prepare_sqlite_writer,
+)
 from argos.server.turn import WriteTurn
 
 __all__ = ["Database", "Session", "ViewLimits", "database_url"]
 
 log = logging.getLogger(__name__)
 
-SQLITE_BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 4
 """How long to wait for a free connection: agents of 0.10.3 hang up after 5 seconds."""
-LOCK_TIMEOUT_MS = 4_000
-"""For the same reason no statement waits longer for a lock that somebody holds."""
-
-_WAL_ATTEMPTS = 50
-_WAL_PAUSE_S = 0.02
-
-_PRAGMAS = (
-    # A result that was answered 201 must survive a power cut; costs a tenth.
-    "PRAGMA synchronous=FULL",
-    f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-8192",
-)
 _BULK_CACHE = -131_072
 """128 MiB while a fleet is loaded: its indexes fill in no order."""
 _STEPS_BETWEEN_LOOKS = 100_000
@@ -59,9 +48,6 @@ _QUERY_CANCELED = "57014"
 _MAY_PASS = frozenset({"25006", "25P03", "25P04"})
 """What psycopg takes for mistakes: a primary that became a standby, and transactions
 that PostgreSQL ended because this process was stopped in their midst."""
-_TORN = frozenset({"DatabaseError", "InternalError"})
-"""What psycopg raises, without a code, of an answer that breaks off or goes on wrongly."""
-_IDLE_MS = 25_000
 _BEGIN = "argos_begin"
 
 
@@ -113,7 +99,8 @@ class Database:
         # To SQLAlchemy 0 means without a limit, to the config: as it likes.
         sizes = {"pool_size": pool_size, "max_overflow": max_overflow}
         self.engine = self._make_engine({k: v for k, v in sizes.items() if v})
-        self._writing = self.engine.execution_options(**{_BEGIN: "IMMEDIATE"})
+        self._writer = self._make_writer() if self.is_sqlite else self.engine
+        self._writing = self._writer.execution_options(**{_BEGIN: "IMMEDIATE"})
         alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         self._each_alone = self.engine.execution_options(**alone)
         self._viewing = self._make_viewing_engine(view_limits or ViewLimits())
@@ -129,7 +116,7 @@ class Database:
             if self.url.database in {None, "", ":memory:"}:
                 raise DatabaseError("An in-memory SQLite database keeps nothing.")
             engine = create_engine(self.url, connect_args=arguments, **sizes)
-            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "connect", prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         engine = create_engine(
@@ -138,9 +125,24 @@ class Database:
             pool_pre_ping=True,
             **sizes,
         )
-        event.listen(engine, "connect", _prepare_postgresql)
-        event.listen(engine, "handle_error", _give_up_connection)
+        event.listen(engine, "connect", prepare_postgresql)
+        event.listen(engine, "handle_error", give_up_connection)
         return engine
+
+    def _make_writer(self) -> Engine:
+        """The engine with the one connection that writes, to SQLite.
+
+        A write makes the caches of all other connections worthless: if turns to write
+        went to another one each, each would read anew what the last has just had.
+        """
+        engine = self._make_engine({"pool_size": 1})
+        event.listen(engine, "connect", prepare_sqlite_writer)
+        return engine
+
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """Those that all but pages goes through."""
+        return (self.engine, self._writer) if self.is_sqlite else (self.engine,)
 
     def _make_viewing_engine(self, limits: ViewLimits) -> Engine:
         sizes = {"pool_size": limits.connections, "max_overflow": 0}
@@ -275,7 +277,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
+        for engine in self.engines:
+            engine.dispose()
         self._viewing.dispose()
 
     def __str__(self) -> str:
@@ -296,66 +299,6 @@ def _is_cancelled(err: DBAPIError) -> bool:
 
 def _first_line(err: DBAPIError) -> str:
     return (str(err.orig or err).strip().splitlines() or [type(err).__name__])[0]
-
-
-def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver opens no transactions of its own
-    cursor = connection.cursor()
-    _enter_wal_mode(cursor)
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
-
-
-def _enter_wal_mode(cursor: sqlite3.Cursor) -> None:
-    """Write ahead; of two that switch a new file at once, one fails without a wait."""
-    for attempt in range(1, _WAL_ATTEMPTS + 1):
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as err:
-            if err.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == _WAL_ATTEMPTS:
-                raise
-            threading.Event().wait(_WAL_PAUSE_S)
-        else:
-            return
-
-
-def _prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    from psycopg.types.array import ListBinaryDumper
-
-    from argos.server.arrays import register_arrays
-
-    # As text, an array costs a regular expression for each of its values: six times
-    # the whole statement's other costs for us, four times for the server.
-    connection.adapters.register_dumper(list, ListBinaryDumper)
-    register_arrays(connection)
-    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
-    # Not by the startup packet, which PgBouncer refuses when it holds options.
-    connection.execute("SET timezone TO 'UTC'")
-    if pid == connection.info.backend_pid:
-        connection.execute(
-            f"SET idle_in_transaction_session_timeout TO {_IDLE_MS};"
-            # Where statistics are missing, to compile takes longer than to run.
-            f" SET lock_timeout TO {LOCK_TIMEOUT_MS}; SET jit TO off"
-        )
-    else:
-        # A pooler is between us: what is prepared, or set, is another one's next time.
-        # It keeps the time zone apart for each of its clients.
-        connection.prepare_threshold = None
-    connection.commit()
-
-
-def _give_up_connection(context: ExceptionContext) -> None:
-    """Know a lost connection by more than what the driver says of it.
-
-    One that does not stand a ping is of no use, whatever the ping has raised: the driver
-    may not have seen yet that it was closed. Broken off in the midst of an answer, it
-    raises errors that have no code of the server's.
-    """
-    err = context.original_exception
-    is_torn = type(err).__name__ in _TORN and getattr(err, "sqlstate", None) is None
-    if context.is_pre_ping or is_torn:
-        context.is_disconnect = True
 
 
 def _limit_sqlite(connection: Connection, *, seconds: float) -> None:

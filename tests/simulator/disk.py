@@ -55,7 +55,8 @@ class Disk:
     def open(self) -> Database:
         """The product's own database object, on this disk."""
         database = _IDLE.pop() if _IDLE else _make_database()
-        _DISKS[database.engine.dialect] = self
+        for engine in database.engines:
+            _DISKS[engine.dialect] = self
         return database
 
     def close(self, database: Database) -> None:
@@ -139,16 +140,17 @@ _DISKS: dict[Any, Disk] = {}
 def _make_database() -> Database:
     # Which file it is, `_use_our_connections` decides.
     database = Database("sqlite:////simulated.db")
-    event.listen(database.engine, "do_connect", _use_our_connections)
-    # Afterwards, as the product's own pragmas come first. What is tested is what we do
-    # with the disk, not the disk itself.
-    event.listen(database.engine, "connect", _forgo_sync)
     # Nobody runs beside us; a thread that is held up must not hold up all others.
     database._write_turn = nullcontext()
-    # An engine's first connection asks what SQLite can do. It must meet no fate, or
-    # the first simulation of a process would go another way than all later ones.
-    database.engine.connect().close()
-    database.engine.dispose()
+    for engine in database.engines:
+        event.listen(engine, "do_connect", _use_our_connections)
+        # Afterwards, as the product's own pragmas come first. What is tested is what we
+        # do with the disk, not the disk itself.
+        event.listen(engine, "connect", _forgo_sync)
+        # An engine's first connection asks what SQLite can do. It must meet no fate, or
+        # the first simulation of a process would go another way than all later ones.
+        engine.connect().close()
+        engine.dispose()
     return database
 
 

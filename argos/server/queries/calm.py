@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from argos.core.flapping import ALL_OK
+from argos.core.flapping import FULL
 from argos.core.severity import Severity, Status
 from argos.server.queries.bulk import RowSource, id_list, is_sqlite, run
 
@@ -24,7 +24,8 @@ class Glance(NamedTuple):
     open_hour: int | None
     open_counts: bytes | None
     is_calm: bool
-    """One more result that is ok changes nothing but when the task was last ok."""
+    """One more result that is ok changes nothing but when the task was last ok, and the
+    history of its runs."""
     kept_facts: int | None
     left_out: int | None
     """None: the last row stands for no other results."""
@@ -42,15 +43,20 @@ class CalmMove(NamedTuple):
     open_counts: bytes | None = None
 
 
-# `read_state` of such a row is a state that `advance` by an ok result leaves as it is.
+# `read_state` of such a row is a state of which `advance` by an ok result changes nothing
+# but the history, to which it adds a run, as `_PUSHED` does.
 IS_CALM = f"""
   severity = '{Severity.OK}' AND last_status = '{Status.SUCCESS}'
   AND severity_since IS NOT NULL AND completed_at IS NOT NULL
   AND told_severity = '{Severity.OK}' AND contiguous_failures = 0
   AND failing_since IS NULL AND contiguous_successes = 0 AND NOT already_retried
-  AND run_history = {ALL_OK} AND NOT is_flapping AND seen_by IS NULL
+  AND NOT is_flapping AND seen_by IS NULL
   AND confirming_since IS NULL AND doubted_agent IS NULL
 """
+_PUSHED = (
+    f"CASE WHEN tasks.run_history < {FULL} THEN tasks.run_history << 1"
+    f" ELSE ((tasks.run_history << 1) & {FULL - 1}) | {FULL} END"
+)
 _LOCK_TASKS = f"""
 SELECT id, group_id, domain, "check", expected, archived_at IS NOT NULL,
   applied_lease_no, open_hour, open_counts, ({IS_CALM}),
@@ -65,13 +71,13 @@ _MOVES = RowSource({
     "open_counts": "bytea",
 })
 _STANDING_MOVES = RowSource({**_MOVES.columns, "kept_facts": "bigint"})
-_MOVE_TASKS = """
+_MOVE_TASKS = f"""
 UPDATE tasks SET
   completed_at = u.completed_at, last_severity_update = u.completed_at,
-  applied_lease_no = u.applied_lease_no,
-  open_hour = u.open_hour, open_counts = u.open_counts, {kept}
-FROM {rows} WHERE tasks.id = u.id
-"""
+  applied_lease_no = u.applied_lease_no, run_history = {_PUSHED},
+  open_hour = u.open_hour, open_counts = u.open_counts, {{kept}}
+FROM {{rows}} WHERE tasks.id = u.id
+"""  # noqa: S608  # constants of ours
 _ALONE = _MOVE_TASKS.replace("{kept}", "kept_at = NULL, left_out = NULL")
 _LEFT_OUT = _MOVE_TASKS.replace("{kept}", "left_out = tasks.left_out + 1")
 _STANDING = _MOVE_TASKS.replace(

@@ -1,6 +1,6 @@
 """Results and the state that they move: what a batch of reports reads and writes."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -270,6 +270,8 @@ def lock_schedules(session: Session, *, ids: Collection[int]) -> dict[int, Sched
 
 def add_results(session: Session, *, results: Sequence[NewResult]) -> list[Stored]:
     """Store results, each once; one that is there already has its id as well."""
+    if len({result.task_id for result in results}) == len(results):
+        return _add_single(session, results)
     stored: dict[int, Stored] = {}
     left = list(enumerate(results))
     while left:
@@ -277,15 +279,17 @@ def add_results(session: Session, *, results: Sequence[NewResult]) -> list[Store
         single: dict[int, tuple[int, NewResult]] = {}
         for place, result in left:
             single.setdefault(result.task_id, (place, result))
-        stored |= _add_single(session, dict(single.values()))
+        added = _add_single(session, [result for _, result in single.values()])
+        places = [place for place, _ in single.values()]
+        stored |= zip(places, added, strict=True)
         left = [(place, result) for place, result in left if place not in stored]
     return [stored[place] for place in range(len(results))]
 
 
-def _add_single(
-    session: Session, results: Mapping[int, NewResult]
-) -> dict[int, Stored]:
-    rows = [_row(result) for result in results.values()]
+def _add_single(session: Session, results: Sequence[NewResult]) -> list[Stored]:
+    rows = [_row(result) for result in results]
+    if not rows:
+        return []
     if is_sqlite(session):
         added = _add_to_sqlite(session, rows)
     else:
@@ -294,28 +298,28 @@ def _add_single(
     ids = added
     if len(added) < len(rows):
         ids = _find(session, results)
-    return {
-        place: Stored(ids[result.task_id], result.task_id in added)
-        for place, result in results.items()
-    }
+    return [Stored(ids[result.task_id], result.task_id in added) for result in results]
 
 
 def _row(result: NewResult) -> tuple[Any, ...]:
     """A result as it is stored: what goes without saying takes no room."""
-    received_at: datetime | None = result.received_at
-    if abs(result.received_at - result.submitted_at) <= PROMPT:
-        received_at = None
+    task_id, agent_id, submitted_at, received_at, status, severity, context, *more = (
+        result
+    )
+    is_late, in_maintenance, *timings, timing_error_us, left_out = more
     return (
-        *result[:3],
-        received_at,
-        result.status,
-        result.severity,
-        None if result.context == "{}" else result.context,
-        result.is_late or None,
-        result.in_maintenance or None,
-        *result[9:15],
-        result.timing_error_us or None,
-        result.left_out or None,
+        task_id,
+        agent_id,
+        submitted_at,
+        None if abs(received_at - submitted_at) <= PROMPT else received_at,
+        status,
+        severity,
+        None if context == "{}" else context,
+        is_late or None,
+        in_maintenance or None,
+        *timings,
+        timing_error_us or None,
+        left_out or None,
     )
 
 
@@ -330,8 +334,8 @@ def _add_to_sqlite(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[in
     return dict(run(session, new, {"last_id": last_id}))
 
 
-def _find(session: Session, results: Mapping[int, NewResult]) -> dict[int, int]:
-    keys = [(result.task_id, result.submitted_at) for result in results.values()]
+def _find(session: Session, results: Sequence[NewResult]) -> dict[int, int]:
+    keys = [(result.task_id, result.submitted_at) for result in results]
     sql = _FIND_RESULTS.format(rows=_RESULT_KEYS.sql(session))
     return dict(run(session, sql, _RESULT_KEYS.parameters(session, keys)))
 

@@ -1,6 +1,7 @@
 """Silences: made, listed, ended; and what their matchers ask of tasks."""
 
-from collections.abc import Collection, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from argos.core.matching import Matcher, Subject
 from argos.server.models import Silence, SilenceKind, Task, Website
-from argos.server.queries.bulk import id_in
+from argos.server.queries.bulk import driver_moment, id_in, moment_reader, run
 
 
 class SilenceRow(NamedTuple):
@@ -37,7 +38,11 @@ class NewSilence(NamedTuple):
     created_by: str
 
 
-_COLUMNS = [Silence.__table__.c[name] for name in SilenceRow._fields]
+# Every report asks, and there are few: by far the most of it was to put the query together.
+_LIST = f"""
+SELECT {", ".join(SilenceRow._fields)} FROM silences
+WHERE ends_at > :ending_after ORDER BY ends_at DESC, id DESC LIMIT :limit
+"""  # noqa: S608  # names of columns
 _SUBJECT = [
     Task.__table__.c.domain,
     Task.__table__.c.url,
@@ -63,13 +68,10 @@ def list_silences(
     session: Session, *, ending_after: datetime, limit: int = 500
 ) -> list[SilenceRow]:
     """Silences that are not over at a moment, the last to end first."""
-    rows = session.execute(
-        select(*_COLUMNS)
-        .where(Silence.ends_at > ending_after)
-        .order_by(Silence.ends_at.desc(), Silence.id.desc())
-        .limit(limit)
-    )
-    return [_silence_row(row) for row in rows]
+    to_moment = moment_reader(session)
+    moment = driver_moment(session, ending_after)
+    rows = run(session, _LIST, {"ending_after": moment, "limit": limit})
+    return [_silence_row(row, to_moment) for row in rows]
 
 
 def end_silence(session: Session, *, id_: int, by: str, now: datetime) -> bool:
@@ -116,9 +118,20 @@ def iterate_websites(session: Session) -> Iterator[Subject]:
         yield Subject(row.domain, "", "", row.name, row.group_name, tags)
 
 
-def _silence_row(row: Any) -> SilenceRow:
-    found = SilenceRow._make(row)
-    return found._replace(matcher=Matcher(**row.matcher))
+def _silence_row(row: Sequence[Any], to_moment: Callable[[Any], Any]) -> SilenceRow:
+    id_, kind, matcher, starts_at, ends_at, comment, created_at, *names = row
+    if isinstance(matcher, str):  # a document is a text on SQLite
+        matcher = json.loads(matcher)
+    return SilenceRow(
+        id_,
+        SilenceKind(kind),
+        Matcher(**matcher),
+        to_moment(starts_at),
+        to_moment(ends_at),
+        comment,
+        to_moment(created_at),
+        *names,
+    )
 
 
 def _encode_matcher(matcher: Matcher) -> dict[str, list[str]]:

@@ -6,9 +6,10 @@ judges by its share of them. What one finds stands in the agent's row, for all.
 
 import logging
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from argos.channels import NoticeKind
 from argos.core.severity import Severity
@@ -39,6 +40,17 @@ class Case:
     now: datetime
 
 
+class Look(NamedTuple):
+    """What a result that was just measured says of how its agent fares."""
+
+    domain: str
+    failed: bool
+    is_cut_off: bool
+    """The agent says itself that it reaches none of its references either."""
+    is_untold: bool
+    """Nobody was told of a problem there: one that is known says nothing of it."""
+
+
 class AgentWatch:
     """What one server process knows of how agents fare."""
 
@@ -51,6 +63,27 @@ class AgentWatch:
         """By agent: the domains at which it was cut off when it looked last."""
         self._unsure: dict[str, datetime] = {}
         """By agent that others heard to be cut off: since when we hear nothing of it."""
+
+    def take(self, case: Case, looks: Sequence[Look]) -> bool:
+        """Take in what an agent has just seen; return whether it is suspect."""
+        cut_off = {look.domain for look in looks if look.is_cut_off}
+        seen = {look.domain for look in looks} - cut_off
+        self.hear(
+            case,
+            cut_off=cut_off,
+            seen=seen,
+            has_references=any(look.failed and look.domain in seen for look in looks),
+        )
+        # What nobody can have seen says nothing beside what others see, either.
+        failed: dict[str, bool] = {}
+        for look in looks:
+            if look.is_untold and look.domain in seen:
+                # Of the checks of one run, one failure is enough.
+                failed[look.domain] = look.failed or failed.get(look.domain, False)
+        self.note(case.agent, failed.items(), at=case.now)
+        if any(failed.values()) or self.is_suspect(case):
+            return self.judge(case)
+        return False
 
     def note(
         self, agent: str, looks: Iterable[tuple[str, bool]], *, at: datetime

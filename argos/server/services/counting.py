@@ -53,6 +53,7 @@ class Counting:
         """Count results that are new, whether or not they have rows."""
         moment: datetime | None = None
         hour = 0
+        times: dict[tuple[bytes, int, int], int] = {}
         for result in results:
             if result.submitted_at != moment:  # the checks of a run have the same
                 moment = result.submitted_at
@@ -62,7 +63,10 @@ class Counting:
             group = self._group_of(result.task_id)
             if group is not None and is_answer_time(result):
                 assert result.total_us is not None
-                self._by_group.count(group.key, hour, slot(result.total_us))
+                key = group.key, hour, slot(result.total_us)
+                times[key] = times.get(key, 0) + 1
+        for (group_key, hour, number), count in times.items():
+            self._by_group.count(group_key, hour, number, count)
 
     def _group_of(self, task_id: int) -> ScheduleRow | None:
         task = self.tasks.get(task_id)

@@ -6,7 +6,7 @@ batches never wait for each other in a circle; nothing is sent from here.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -44,7 +44,7 @@ from argos.server.queries.states import (
     state_move,
 )
 from argos.server.services import peace
-from argos.server.services.agent_watch import AgentWatch, Case
+from argos.server.services.agent_watch import AgentWatch, Case, Look
 from argos.server.services.change import Change
 from argos.server.services.counting import Counting
 from argos.server.services.judging import finalize, finalize_rules, stored_context
@@ -342,36 +342,30 @@ class Batch:
         """Whether the agent is suspect. A problem that is known says nothing of it."""
         if self.watch is None:
             return False
-        fresh = [
-            (item, task, verdicts[item.index][1] is not Severity.OK)
-            for item in read
-            if (task := self._glances.get(item.result.task_id)) is not None
-            and self._is_fresh(item.result)
-        ]
         case = Case(session, self.agent, self.config, self.now)
-        cut_off = {
-            task.domain for item, task, failed in fresh if failed and is_cut_off(item)
-        }
-        seen = {task.domain for _, task, _ in fresh} - cut_off
-        self.watch.hear(
-            case,
-            cut_off=cut_off,
-            seen=seen,
-            has_references=any(
-                failed and task.domain in seen for _, task, failed in fresh
-            ),
-        )
-        # What nobody can have seen says nothing beside what others see, either.
-        looks = [
-            (task.domain, failed)
-            for _, task, failed in fresh
-            if self._is_untold(task.id) and task.domain not in cut_off
-        ]
-        # Of the checks of one run, one failure is enough.
-        self.watch.note(self.agent, dict(sorted(looks)).items(), at=self.now)
-        if any(failed for _, failed in looks) or self.watch.is_suspect(case):
-            return self.watch.judge(case)
-        return False
+        return self.watch.take(case, list(self._fresh_looks(read, verdicts)))
+
+    def _fresh_looks(
+        self, read: Sequence[ReadItem], verdicts: "_Verdicts"
+    ) -> Iterator[Look]:
+        leased_at, elapsed_us, is_fresh = None, None, True
+        for item in read:
+            result = item.result
+            task = self._glances.get(result.task_id)
+            if task is None:
+                continue
+            # The checks of a run were measured at one moment.
+            if result.elapsed_us != elapsed_us or result.leased_at != leased_at:
+                leased_at, elapsed_us = result.leased_at, result.elapsed_us
+                is_fresh = self._is_fresh(result)
+            if is_fresh:
+                failed = verdicts[item.index][1] is not Severity.OK
+                yield Look(
+                    task.domain,
+                    failed,
+                    failed and is_cut_off(item),
+                    self._is_untold(task.id),
+                )
 
     def _is_untold(self, task_id: int) -> bool:
         task = self._tasks.get(task_id)

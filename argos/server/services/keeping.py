@@ -7,7 +7,7 @@ holds when the last one was measured, and how many were left out since.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -29,7 +29,7 @@ from argos.server.services.judging import NOTHING
 class Keeping:
     """What becomes of the results of one batch."""
 
-    config: Config
+    config: InitVar[Config]
     tasks: Mapping[int, Glance]
     now: datetime
     kept: list[NewResult] = field(default_factory=list)
@@ -39,11 +39,11 @@ class Keeping:
     standing: dict[int, int | None] = field(default_factory=dict)
     """By tasks whose row stands for the next ones: the fingerprint of its facts."""
     log_moves: list[LogMove] = field(default_factory=list)
+    is_sparing: bool = field(init=False)
+    """Whether results may go without a row."""
 
-    @property
-    def is_sparing(self) -> bool:
-        """Whether results may go without a row."""
-        return self.config.results.keep is Keep.CHANGES
+    def __post_init__(self, config: Config) -> None:
+        self.is_sparing = config.results.keep is Keep.CHANGES
 
     def knows(self, task: Glance, lease_no: int | None) -> bool:
         """Whether a run was reported before, and counted, maybe without a row."""
@@ -63,7 +63,7 @@ class Keeping:
         calm_leases = {move.id: move.applied_lease_no for move in calm}
         for result in results:
             task = self.tasks[result.task_id]
-            if result.is_late:
+            if result.is_late or (not self.is_sparing and _is_plain(task)):
                 self.kept.append(result)
             elif result.task_id in calm_leases:
                 self._sort_calm(task, result, calm_leases[result.task_id])
@@ -109,6 +109,11 @@ class Keeping:
             move = LogMove(task.id, after.begin, after.earlier or None)
             self.log_moves.append(move)
         return True
+
+
+def _is_plain(task: Glance) -> bool:
+    """Whether a task knows nothing of results without rows: most never do."""
+    return task.unbroken_since is None and not task.left_out
 
 
 def lease_log(task: Glance) -> LeaseLog:

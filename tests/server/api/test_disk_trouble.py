@@ -80,7 +80,8 @@ class Trouble:
     def __init__(self, database: Database, *, begin: str, end: str) -> None:
         self._begin, self._end = begin, end
         self._is_over = False
-        event.listen(database.engine, "checkout", self._on_checkout)
+        for engine in database.engines:
+            event.listen(engine, "checkout", self._on_checkout)
 
     def end(self) -> None:
         self._is_over = True

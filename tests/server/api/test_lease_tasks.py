@@ -322,13 +322,13 @@ def test_wait_ends_when_the_server_stops(app, agent_client):
 
 
 def test_waiting_agents_hold_no_connection(app, agent_client):
-    pool = app.state.argos.database.engine.pool
+    pools = [engine.pool for engine in app.state.argos.database.engines]
     is_over = threading.Event()
     in_use: list[int] = []
 
     def look() -> None:
         while not is_over.wait(0.02):
-            in_use.append(pool.checkedout())
+            in_use.append(sum(pool.checkedout() for pool in pools))
 
     looker = threading.Thread(target=look)
     looker.start()

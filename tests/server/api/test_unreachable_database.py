@@ -152,7 +152,7 @@ def test_wrong_statement_is_no_absence_of_the_database(database):
 
 
 def test_locked_sqlite_file_is_503(sqlite_database, tmp_path, migrated_sqlite_url):
-    with sqlite_database.engine.connect() as connection:
+    with sqlite_database.connection() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=50")
     other = sqlite3.connect(tmp_path / "argos.db")
     other.execute("BEGIN EXCLUSIVE")

@@ -1,12 +1,13 @@
 """Calm tasks: the short way writes what the long way would."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, strategies as st
 from sqlalchemy import select, update
 
-from argos.core.flapping import ALL_OK, RunHistory
+from argos.core.flapping import ALL_OK, FRESH, FULL, RunHistory
 from argos.core.incident import Outcome, Patience, Reason, TaskState, advance
 from argos.core.schedule import EPOCH
 from argos.core.severity import Severity, Status
@@ -19,13 +20,17 @@ from tests.server.factories import add_group, task_ids
 @given(
     st.sampled_from([None, "anna"]),
     st.builds(Patience, st.integers(0, 3), st.integers(0, 3), st.booleans()),
+    st.integers(1, 2 * FULL - 1),
 )
-def test_an_ok_result_leaves_a_calm_state_as_it_is(agent, patience):
-    calm_state = TaskState(has_run=True, history=RunHistory(ALL_OK))
+def test_an_ok_result_adds_a_run_to_a_calm_state_and_nothing_else(
+    agent, patience, bits
+):
+    calm_state = TaskState(has_run=True, history=RunHistory(bits))
 
     step = advance(calm_state, Outcome(Severity.OK, EPOCH, agent=agent), patience)
 
-    assert (step.state, step.event, step.reason) == (calm_state, None, Reason.STILL_OK)
+    later = replace(calm_state, history=calm_state.history.push(failed=False))
+    assert (step.state, step.event, step.reason) == (later, None, Reason.STILL_OK)
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_a_task_that_is_well_is_calm(database, task_id):
         {"severity_since": None}, {"completed_at": None},
         {"told_severity": Severity.CRITICAL}, {"contiguous_failures": 1},
         {"failing_since": EPOCH}, {"contiguous_successes": 1},
-        {"already_retried": True}, {"run_history": ALL_OK | 2}, {"run_history": 1},
+        {"already_retried": True},
         {"is_flapping": True}, {"seen_by": "anna"}, {"confirming_since": EPOCH},
         {"doubted_agent": "anna", "doubted_since": EPOCH},
     ],
@@ -95,6 +100,23 @@ def test_a_calm_move_writes_the_moments_and_nothing_else(database, task_id, now)
     }
 
 
+@pytest.mark.parametrize(
+    "bits", [FRESH, 0b1000, 0b1101, FULL >> 1, FULL - 1, FULL, FULL | 1, 2 * FULL - 1]
+)
+def test_a_calm_move_adds_a_run_to_the_history_as_the_rule_does(
+    database, task_id, now, bits
+):
+    with database.transaction() as session:
+        session.execute(update(Task).values(run_history=bits))
+
+    with database.transaction() as session:
+        calm.move_calm_tasks(session, moves=[CalmMove(task_id, now, 7)])
+
+    assert glance(database, task_id).is_calm
+    history = RunHistory(row_of(database, task_id)["run_history"])
+    assert history == RunHistory(bits).push(failed=False)
+
+
 def row_of(database, task_id):
     with database.reading() as session:
         columns = Task.__table__.columns
@@ -108,7 +130,7 @@ def test_all_that_a_task_remembers_is_looked_at():
     looked_at |= {"recoveries_before_notification", "event_count", "applied_lease_no"}
     looked_at |= {"add_alerts_recipients", "overwrite_alerts_recipients"}
     looked_at |= {"open_hour", "open_counts", "doubted_since", "url", "frequency"}
-    looked_at |= {"location", "quorum", "watch_key"}
+    looked_at |= {"location", "quorum", "watch_key", "run_history"}
     for name in results.TaskRow._fields:
         assert name in looked_at or name in calm.IS_CALM, (
             f"{name} is new: can a task be calm whatever it holds?"

@@ -80,11 +80,12 @@ def test_nobody_looks_before_a_lease_while_the_last_one_was_full(database, ask, 
     with database.transaction() as session:
         add_groups(session, 40, due_at=now)
     statements = []
-    event.listen(
-        database.engine,
-        "before_cursor_execute",
-        lambda *call: statements.append(call[2]),
-    )
+    for engine in database.engines:
+        event.listen(
+            engine,
+            "before_cursor_execute",
+            lambda *call: statements.append(call[2]),
+        )
 
     ask()
     looks = ["min(due_at)" in sql or "min(c.due_at)" in sql for sql in statements]

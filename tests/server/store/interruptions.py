@@ -41,11 +41,12 @@ class Interrupter:
         self._left = 0
         self.statements = self.commits = 0
         """How many there were since the last fault was planned."""
-        dialect: Any = database.engine.dialect
-        for name in ("do_execute", "do_executemany", "do_execute_no_params"):
-            setattr(dialect, name, self._before(getattr(dialect, name)))
-        self._commit = dialect.do_commit
-        dialect.do_commit = self._do_commit
+        self._commit = database.engine.dialect.do_commit
+        for engine in database.engines:
+            dialect: Any = engine.dialect
+            for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+                setattr(dialect, name, self._before(getattr(dialect, name)))
+            dialect.do_commit = self._do_commit
 
     @contextmanager
     def at(self, kind: Kind | None, place: int = 1) -> Iterator[None]:
