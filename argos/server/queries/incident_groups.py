@@ -183,13 +183,27 @@ def _is_member(
     return or_(is_member, id_in(session, Incident.id, sampled))
 
 
+def count_children(session: Session, *, parent_id: int) -> int:
+    """How many others an incident speaks for; `CROWD` + 1: more than `CROWD`."""
+    which, parameters = id_list(session, [parent_id])
+    rows = run(session, _SIZES.format(which=which, crowd=CROWD), parameters)
+    return sum(size for _, size in rows)
+
+
 def list_children(
-    session: Session, *, parent_id: int, limit: int = 500
+    session: Session,
+    *,
+    parent_id: int,
+    before: Place | None = None,
+    limit: int = 500,
 ) -> Sequence[IncidentRow]:
-    """The incidents that an incident speaks for, the newest first."""
-    search = IncidentSearch(limit=limit)
+    """The incidents that an incident speaks for, the newest first.
+
+    One more than asked for tells of others.
+    """
+    search = IncidentSearch(before=before, limit=limit)
     places = find_newest(session, [(Incident.parent_id == parent_id,)], search)
-    return list_newest(session, places, search)[:limit]
+    return list_newest(session, places, search)
 
 
 def _list_first_children(

@@ -40,6 +40,8 @@ class AppState:
     open_incidents: Kept[tuple[int, int | None]] = field(default_factory=Kept)
     hosts: Kept[bytes] = field(default_factory=lambda: Kept(stale_s=HOSTS_STALE_S))
     """The list of all websites, as JSON."""
+    path_patterns: dict[str, str] = field(default_factory=dict)
+    """By route: its path, with its parameters in braces."""
 
     @property
     def config(self) -> Config:

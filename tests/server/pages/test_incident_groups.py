@@ -16,6 +16,7 @@ from argos.server.queries.incident_groups import (
     list_leaders,
 )
 from argos.server.queries.incident_list import IncidentSearch
+from argos.server.routes.pages.incidents import CHILDREN_SIZE
 from tests.server.factories import add_group, task_ids
 
 MINUTE = timedelta(minutes=1)
@@ -95,6 +96,25 @@ def test_the_page_of_the_parent_has_those_that_are_not_listed(admin, add):
     assert f'/incident/{children[SHOWN_CHILDREN - 1]}"' in page
     assert f'/incident/{children[SHOWN_CHILDREN]}"' not in page
     assert f'/incident/{children[-1]}"' in admin.get(f"/incident/{parent}").text
+
+
+def test_those_that_one_speaks_for_are_listed_page_by_page(admin, seeded, add, now):
+    parent = add(40)
+    newest = add(30, parent=parent)
+    add_many(seeded, parent, CHILDREN_SIZE + 1, closed_at=now - MINUTE)
+
+    page = admin.get(f"/incident/{parent}").text
+    (link,) = re.findall(r'href="([^"]+)" rel="next"', page)
+    rest = admin.get(link).text
+
+    pages = [set(re.findall(r'href="/incident/(\d+)"', each)) for each in (page, rest)]
+    for each in (page, rest):
+        assert f"It speaks for {CHILDREN_SIZE + 2} incidents: same address" in each
+    assert [len(each) for each in pages] == [CHILDREN_SIZE, 2]
+    assert not pages[0] & pages[1]
+    assert str(newest) in pages[0]
+    assert 'rel="next"' not in rest
+    assert f'href="/incident/{parent}#children" rel="first"' in rest
 
 
 def test_what_a_group_shows_is_open_while_any_of_it_is(admin, add):
@@ -218,6 +238,8 @@ def test_very_many_under_one_are_not_counted_through(admin, seeded, add, now):
     page = admin.get("/incidents?s=open").text
     assert "speaks for over 1,000 more incidents" in page
     assert f'<a href="/incident/{parent}#children">More of them</a>' in page
+    page = admin.get(f"/incident/{parent}").text
+    assert "It speaks for over 1,000 incidents: same address" in page
 
 
 def test_open_groups_that_speak_are_in_their_place_among_many(seeded, add):

@@ -3,12 +3,14 @@
 import re
 
 import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from argos.server.database import Database
 from argos.server.models import Result
 from argos.server.routes.security import CONTENT_SECURITY_POLICY
+from argos.server.routes.templating import Links
 from tests.server.browsing import logged_in
 from tests.server.demo_data import seed_demo
 
@@ -146,3 +148,12 @@ def test_pages_work_on_an_empty_database(
     assert "Nothing is watched yet" in admin.get("/").text
     assert "reload-config" in admin.get("/domains").text
     assert "No incident is open" in admin.get("/incidents").text
+
+
+def test_links_of_one_route_are_told_apart_by_their_parameters(admin: TestClient):
+    link = Links(Request({"type": "http", "app": admin.app}))
+
+    links = [link("website", host=host) for host in ("a.example", "{host}/%7B", "b")]
+
+    assert links == ["/domain/a.example", "/domain/%7Bhost%7D%2F%257B", "/domain/b"]
+    assert link("dashboard") == link("dashboard") == "/"

@@ -117,7 +117,9 @@ def read_incident(
     row = incident_list.get_incident(session, incident_id=incident_id)
     if row is None:
         raise HTTPException(404, NO_INCIDENT)
-    children = incident_groups.list_children(session, parent_id=incident_id)
+    children = incident_groups.list_children(
+        session, parent_id=incident_id, limit=MAX_PAGE_SIZE
+    )[:MAX_PAGE_SIZE]
     answer, *children_answers = _answers(session, [row, *children])
     comments = knowing.list_comments(session, incident_id=incident_id)
     return StoryAnswer(

@@ -1,13 +1,15 @@
 """Incidents: the list, and the story of one."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import RedirectResponse, Response
 
 from argos.server.columns import from_epoch_us, to_epoch_us
+from argos.server.database import Session
 from argos.server.queries import incident_groups, incident_list, knowing, troubles
+from argos.server.queries.incident_groups import CROWD
 from argos.server.queries.incident_list import IncidentRow, IncidentSearch
 from argos.server.routes import wording
 from argos.server.routes.access import Admin, OwnForm, Viewer
@@ -21,6 +23,8 @@ from argos.server.services.acknowledgement import MAX_COMMENT_LENGTH, Word
 router = APIRouter()
 
 PAGE_SIZE = 50
+CHILDREN_SIZE = 100
+"""So many of those that an incident speaks for stand on one page."""
 PLACE_PATTERN = r"^[0-9]{1,17}\.[0-9]{1,18}$"
 """Microseconds since 1970, and the incident's id."""
 STATES = {"open": True, "closed": False, "all": None}
@@ -61,20 +65,23 @@ def show_incidents(
 
 
 @router.get("/incident/{incident_id}", name="incident")
-def show_incident(viewer: Viewer, visit: Visit, incident_id: RowId) -> Response:
+def show_incident(
+    viewer: Viewer,
+    visit: Visit,
+    incident_id: RowId,
+    before: Annotated[str | None, Query(pattern=PLACE_PATTERN)] = None,
+) -> Response:
     """What happened, step by step, and who was told."""
     session = visit.session
     incident = incident_list.get_incident(session, incident_id=incident_id)
     if incident is None:
         raise _unknown()
     events = incident_list.list_events(session, incident_id=incident_id)
-    children = incident_groups.list_children(session, parent_id=incident_id)
     parent = (
         None
         if incident.parent_id is None
         else incident_list.get_incident(session, incident_id=incident.parent_id)
     )
-    causes = [child.common_with(incident.host) for child in children]
     return render(
         visit.request,
         "incident.html",
@@ -84,18 +91,45 @@ def show_incident(viewer: Viewer, visit: Visit, incident_id: RowId) -> Response:
             other
             for other in incident_list.list_related(session, incident, within=TOGETHER)
             # Those that it speaks for are listed as such.
-            if other.id not in {child.id for child in children}
+            if other.parent_id != incident_id
         ],
         parent=parent,
         cause=_cause_words(incident, parent),
-        children=[(child, _cause_words(child, incident)) for child in children],
-        children_cause=name_cause([cause for cause in causes if cause is not None]),
         comments=knowing.list_comments(session, incident_id=incident_id),
         events=[
             (event, wording.summary(event.facts, incident.check, event.severity))
             for event in events
         ],
+        before=before,
+        **_children(session, incident, before),
     )
+
+
+def _children(
+    session: Session, incident: IncidentRow, before: str | None
+) -> dict[str, Any]:
+    """What the page says of those that an incident speaks for."""
+    found = incident_groups.list_children(
+        session,
+        parent_id=incident.id,
+        before=_parse_place(before),
+        limit=CHILDREN_SIZE,
+    )
+    shown = found[:CHILDREN_SIZE]
+    is_whole = before is None and len(found) == len(shown)
+    child_count = (
+        len(shown)
+        if is_whole
+        else incident_groups.count_children(session, parent_id=incident.id)
+    )
+    causes = [child.common_with(incident.host) for child in shown]
+    return {
+        "children": [(child, _cause_words(child, incident)) for child in shown],
+        "children_cause": name_cause([cause for cause in causes if cause is not None]),
+        "child_count": min(child_count, CROWD),
+        "is_crowd": child_count > CROWD,
+        "next_place": _format_place(shown[-1]) if len(found) > len(shown) else None,
+    }
 
 
 @router.post("/incident/{incident_id}/acknowledge", name="acknowledge")
