@@ -5,7 +5,8 @@ gathered under it: the same website, address, certificate, or a website it depen
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -147,41 +148,69 @@ def _port(url: str) -> int:
         return 0
 
 
-def find_leader(
-    new: Newcomer, leaders: Sequence[Leader]
-) -> tuple[Leader, Cause] | None:
+class Leaders:
+    """Leaders by what they are known by, so that a storm of them is not looked through."""
+
+    def __init__(self, leaders: Iterable[Leader] = ()) -> None:
+        self._sharing: dict[tuple[str, str], list[Leader]] = defaultdict(list)
+        for leader in leaders:
+            self.add(leader)
+
+    def add(self, leader: Leader) -> None:
+        """Know one more of them."""
+        # By the traits of what it speaks for it is only known as the same website.
+        names = _TRAITS if leader.is_itself else _TRAITS[:1]
+        for name in names:
+            value = getattr(leader.traits, name)
+            if value is not None:
+                self._sharing[name, value].append(leader)
+
+    def sharing(
+        self, trait: str, value: str | None, *, since: datetime | None = None
+    ) -> list[Leader]:
+        """Those with this trait, which began after a moment; what is unknown, none has."""
+        found = self._sharing.get((trait, value), ()) if value is not None else ()
+        return [leader for leader in found if since is None or leader.began_at >= since]
+
+
+_TRAITS = ("website", "certificate", "address", "agent")
+
+
+def find_leader(new: Newcomer, leaders: Leaders) -> tuple[Leader, Cause] | None:
     """The incident under which a new one is gathered, if any: the oldest that fits.
 
     Where the website's incident, or that of what it depends on, is gathered itself, the
     new one is a part of the same matter, and has its cause.
     """
-    together = [leader for leader in leaders if leader.began_at >= new.earliest]
-    first = [leader for leader in together if leader.is_itself]
-    own = new.traits
-    rules = [
-        (Cause.DEPENDENCY, [_ for _ in leaders if _.traits.website in new.depends_on]),
-        (Cause.WEBSITE, _sharing(together, "website", own.website)),
-        (Cause.CERTIFICATE, _sharing(first, "certificate", own.certificate)),
-        (Cause.ADDRESS, _sharing(first, "address", own.address)),
-    ]
-    weak = _sharing(first, "agent", own.agent)
-    if len(weak) >= WEAK_COUNT:
-        rules.append((Cause.AGENT, weak))
-    for cause, found in rules:
+    for cause, found in _fitting(new, leaders):
         if found:
             leader = min(found, key=_nearness)
             return leader, leader.cause or cause
     return None
 
 
+def _fitting(
+    new: Newcomer, leaders: Leaders
+) -> Iterator[tuple[Cause, Sequence[Leader]]]:
+    """By cause, the surest one first, those that a new incident could be under."""
+    own, since = new.traits, new.earliest
+    yield (
+        Cause.DEPENDENCY,
+        [_ for name in new.depends_on for _ in leaders.sharing("website", name)],
+    )
+    yield Cause.WEBSITE, leaders.sharing("website", own.website, since=since)
+    yield (
+        Cause.CERTIFICATE,
+        leaders.sharing("certificate", own.certificate, since=since),
+    )
+    yield Cause.ADDRESS, leaders.sharing("address", own.address, since=since)
+    weak = leaders.sharing("agent", own.agent, since=since)
+    if len(weak) >= WEAK_COUNT:
+        yield Cause.AGENT, weak
+
+
 def _nearness(leader: Leader) -> tuple[bool, datetime, int]:
     return (not leader.is_itself, leader.began_at, leader.id)
-
-
-def _sharing(leaders: Iterable[Leader], trait: str, value: object) -> list[Leader]:
-    if value is None:
-        return []
-    return [leader for leader in leaders if getattr(leader.traits, trait) == value]
 
 
 def hold_interval(period: timedelta) -> timedelta:

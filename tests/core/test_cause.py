@@ -11,6 +11,7 @@ from argos.core.cause import (
     WEAK_COUNT,
     Cause,
     Leader,
+    Leaders,
     Newcomer,
     Traits,
     common_of,
@@ -122,7 +123,7 @@ OTHER = {"website": "b", "address": "x"}
     ],
 )
 def test_leader_of_a_new_incident(new, leaders, expected):
-    found = find_leader(new, leaders)
+    found = find_leader(new, Leaders(leaders))
 
     assert (found and (found[0].id, found[1])) == expected
 

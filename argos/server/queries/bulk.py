@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     LargeBinary,
+    Text,
     any_,
     bindparam,
     func,
@@ -84,6 +85,17 @@ def id_list(
     if is_sqlite(session):
         return "IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(ids)}
     return "= ANY(:ids)", {"ids": pack_array("bigint", ids)}
+
+
+def text_in(
+    session: Session, column: Any, texts: Collection[str]
+) -> ColumnElement[bool]:
+    """`column IN texts`, likewise."""
+    if is_sqlite(session):
+        rows = func.json_each(json.dumps(list(texts))).table_valued("value")
+        return column.in_(select(rows.c.value))  # type: ignore[no-any-return]  # as below
+    array = bindparam(None, list(texts), type_=ARRAY(Text), unique=True)
+    return column == any_(array)  # type: ignore[no-any-return]  # column may be any
 
 
 def key_in(

@@ -35,6 +35,8 @@ class NewDelivery(NamedTuple):
     held_until: datetime | None = None
     """When to look again whether it is still kept back; None: it is not."""
     held_by: str | None = None
+    due_at: datetime | None = None
+    """From when on it may be sent; None: from the moment it was created."""
 
 
 class Claim(NamedTuple):
@@ -112,13 +114,14 @@ _NEW_DELIVERIES = RowSource({
     "message_id": "text",
     "held_until": "timestamptz",
     "held_by": "text",
+    "due_at": "timestamptz",
 })
 _ADD_DELIVERIES = """
 INSERT INTO deliveries
   (event_id, notice, recipient, state, created_at, due_at, attempts, message_id,
    held_until, held_by)
-SELECT event_id, notice, recipient, {state}, created_at, created_at, 0, message_id,
-   held_until, held_by
+SELECT event_id, notice, recipient, {state}, created_at, coalesce(due_at, created_at), 0,
+   message_id, held_until, held_by
 FROM {rows} WHERE true
 ON CONFLICT (message_id) DO NOTHING
 """

@@ -54,7 +54,13 @@ _COLUMNS = [
     Event.__table__.c.incident_id,
     Event.__table__.c.task_id,
     case(
-        (Event.__table__.c.severity == Severity.OK, Incident.__table__.c.severity),
+        (
+            Event.__table__.c.severity == Severity.OK,
+            # Not by a join: PostgreSQL may read all incidents for it.
+            select(Incident.__table__.c.severity)
+            .where(Incident.__table__.c.id == Event.__table__.c.incident_id)
+            .scalar_subquery(),
+        ),
         else_=Event.__table__.c.severity,
     ),
 ]
@@ -73,7 +79,6 @@ def lock_held_of(
         select(*_COLUMNS)
         .select_from(Delivery)
         .join(Event, Event.id == Delivery.event_id)
-        .join(Incident, Incident.id == Event.incident_id)
         .where(
             Delivery.held_until.is_not(None),
             id_in(session, Event.incident_id, incident_ids),
@@ -92,7 +97,6 @@ def list_held_over(
         select(*_COLUMNS)
         .select_from(Delivery)
         .join(Event, Event.id == Delivery.event_id)
-        .join(Incident, Incident.id == Event.incident_id)
         .where(Delivery.held_until <= now)
         .order_by(Delivery.held_until, Delivery.id)
         .limit(count)

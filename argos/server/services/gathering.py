@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from argos.core.cause import (
     Cause,
     Leader,
+    Leaders,
     Newcomer,
     Traits,
     find_leader,
@@ -72,9 +73,11 @@ class Gathering:
     config: Config
     now: datetime
     _finds: list[_Find] = field(default_factory=list)
-    _leaders: list[Leader] = field(default_factory=list)
+    _leaders: Leaders = field(default_factory=Leaders)
     _open: dict[int, OpenLeader] = field(default_factory=dict)
     """By the incident that speaks."""
+    _stale: dict[frozenset[str], datetime | None] = field(default_factory=dict)
+    """By what an incident depends on: since when some of it was not looked at."""
 
     def open(self, changes: Sequence[Change]) -> dict[int, Place]:
         """Open incidents; return their places by task."""
@@ -121,15 +124,16 @@ class Gathering:
             self.session,
             since=min(find.new.earliest for find in self._finds),
             websites=websites,
+            traits=[find.new.traits for find in self._finds],
         )
-        self._leaders = [each.leader for each in found]
+        self._leaders = Leaders(each.leader for each in found)
         self._open = {each.leader.id: each for each in found}
 
     def _decide(self, place: int, find: _Find) -> None:
         found = find_leader(find.new, self._leaders)
         if found is None:
             leader = Leader(-1 - place, find.new.traits, find.new.began_at)
-            self._leaders.append(leader)
+            self._leaders.add(leader)
             if find.new.depends_on and self._is_to_wait(find.new):
                 # What it depends on is looked at first: it may be the cause.
                 find.held_until = self.now + self.config.general.timeout + LEASE_MARGIN
@@ -139,9 +143,7 @@ class Gathering:
         if not leader.is_itself:
             # It is a part of that matter: it goes by the same name.
             find.traits = replace(leader.traits, website=find.traits.website)
-        self._leaders.append(
-            Leader(leader.id, find.traits, find.new.began_at, find.cause)
-        )
+        self._leaders.add(Leader(leader.id, find.traits, find.new.began_at, find.cause))
         if leader.id in self._open:
             self._join(find, self._open[leader.id])
         else:
@@ -164,12 +166,20 @@ class Gathering:
             find.held_until = until
 
     def _is_to_wait(self, new: Newcomer) -> bool:
-        return queries.make_stale_due(
-            self.session,
-            domains=sorted(new.depends_on),
-            since=new.began_at,
-            now=self.now,
+        if new.depends_on not in self._stale:
+            self._stale[new.depends_on] = self._look_at(new.depends_on)
+        looked_at = self._stale[new.depends_on]
+        return looked_at is not None and looked_at < new.began_at
+
+    def _look_at(self, websites: frozenset[str]) -> datetime | None:
+        """Have looked at what was not since the last of those that depend on it began."""
+        since = max(
+            find.new.began_at for find in self._finds if find.new.depends_on == websites
         )
+        stale = queries.lock_stale(self.session, websites=websites, since=since)
+        idle = [group.id for group in stale if not group.is_leased]
+        queries.make_due(self.session, ids=idle, now=self.now)
+        return min((group.looked_at for group in stale), default=None)
 
     def _store(self) -> dict[int, int]:
         first = [find for find in self._finds if (find.parent or 0) >= 0]
@@ -188,19 +198,16 @@ class Gathering:
 
     def _adopt(self, ids: Mapping[int, int]) -> None:
         """Gather those that depend on a website under its new incident."""
+        new = set(ids.values())
         for find in self._finds:
             dependents = self.config.dependents.get(find.change.task.domain)
             if find.parent is not None or not dependents:
                 continue
             own = ids[find.change.task.id]
-            theirs = [
-                leader.id
-                for leader in self._leaders
-                if leader.id > 0
-                and leader.is_itself
-                and leader.traits.website in dependents
-                and leader.began_at >= find.new.earliest
-            ]
+            theirs = queries.list_leading(
+                self.session, since=find.new.earliest, websites=dependents
+            )
+            theirs = [id_ for id_ in theirs if id_ not in new]
             if theirs:
                 queries.adopt(
                     self.session, parent_id=own, ids=theirs, cause=Cause.DEPENDENCY
@@ -232,9 +239,9 @@ def hold_recoveries(
     With the last of them all that was held goes out.
     """
     leaders = queries.list_leader_ids(session, ids=[id_ for id_, _ in closed])
-    counts = queries.count_members(session, leader_ids=set(leaders.values()))
-    gathered = {id_ for id_, (members, _) in counts.items() if members > 1}
-    over = {id_ for id_ in gathered if counts[id_][1] == 0}
+    extents = queries.list_extents(session, leader_ids=set(leaders.values()))
+    gathered = {id_ for id_, extent in extents.items() if extent.is_gathering}
+    over = {id_ for id_ in gathered if extents[id_].is_over}
     queries.release(session, leader_ids=over, now=now)
     pending = gathered - over
     held = queries.list_held_recoveries(session, leader_ids=pending, now=now)

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from argos.channels import expand_recipient
 from argos.core.incident import EventKind
@@ -20,7 +20,6 @@ from argos.server.queries import (
     silences,
 )
 from argos.server.queries.deliveries import NewDelivery
-from argos.server.queries.gathering import hold
 from argos.server.queries.held import list_hearers
 from argos.server.queries.incidents import IncidentMove, NewEvent, OpenIncident
 from argos.server.queries.results import TaskRow
@@ -80,13 +79,11 @@ def publish(
     news = [one for one in planned if held.is_news(one, unheard, told)]
     free = held.keep_back(session, news, config=config, now=now)
     silent = {place.incident_id for place in places.values() if place.is_silent}
+    loud = held.leave_to_speakers(news, free, silent=silent, unheard=unheard, now=now)
+    told_later = _told_later(session, changes, places, now=now)
     delivery_queries.add_deliveries(
-        session,
-        deliveries=held.leave_to_speakers(
-            news, free, silent=silent, unheard=unheard, now=now
-        ),
+        session, deliveries=_hold(session, news, loud, told_later)
     )
-    _hold(session, changes, places, event_ids, now=now)
 
 
 def _new_delivery(
@@ -140,40 +137,60 @@ def _worst_severity(change: Change, incident: OpenIncident | None) -> Severity:
     return max(known, change.incident_severity, key=lambda severity: severity.urgency)
 
 
-def _hold(
+class _Later(NamedTuple):
+    """From when on an incident's news is told, if that is together with others."""
+
+    until: datetime
+    speaker: int | None
+    """Who never heard of this one hears of it at once; None: everybody waits."""
+
+
+def _told_later(
     session: Session,
     changes: Sequence[Change],
     places: Mapping[int, Place],
-    event_ids: Mapping[tuple[int, int], int],
     *,
     now: datetime,
-) -> None:
-    """Keep back what is to be told together with others."""
+) -> dict[int, _Later]:
+    """By incident: what waits."""
     closed = [
         (places[change.task.id].incident_id, change)
         for change in changes
         if change.kind is EventKind.CLOSED
     ]
     recoveries = hold_recoveries(session, closed=closed, now=now) if closed else {}
-    # Who never heard of what it is held for hears of it at once.
-    speakers = {place.held_for for place in places.values()} - {None}
-    hearers = list_hearers(session, incident_ids={id_ for id_ in speakers if id_})
-    held: dict[tuple[datetime, int | None], list[int]] = defaultdict(list)
+    later = {id_: _Later(until, None) for id_, until in recoveries.items()}
     for change in changes:
         place = places[change.task.id]
-        until, speaker = place.held_until, place.held_for
-        if change.kind is EventKind.CLOSED:
-            until, speaker = recoveries.get(place.incident_id), None
-        if until is not None:
-            event_id = event_ids[change.task.id, change.move.event_count]
-            held[until, speaker].append(event_id)
-    for (until, speaker), ids in held.items():
-        hold(
-            session,
-            event_ids=ids,
-            until=until,
-            recipients=None if speaker is None else hearers.get(speaker, ()),
+        if change.kind is not EventKind.CLOSED and place.held_until is not None:
+            later[place.incident_id] = _Later(place.held_until, place.held_for)
+    return later
+
+
+def _hold(
+    session: Session,
+    news: Sequence[Planned],
+    deliveries: Sequence[NewDelivery],
+    told_later: Mapping[int, _Later],
+) -> list[NewDelivery]:
+    """The deliveries of some news, those put off that are told together with others."""
+    speakers = {later.speaker for later in told_later.values()} - {None}
+    hearers = list_hearers(session, incident_ids={id_ for id_ in speakers if id_})
+    pairs = list(zip(news, deliveries, strict=True))
+    for one, delivery in pairs:
+        if one.incident_id in speakers and delivery.held_until is None:
+            hearers.setdefault(one.incident_id, set()).add(delivery.recipient)
+    return [
+        delivery._replace(due_at=later.until)
+        if (later := told_later.get(one.incident_id)) is not None
+        and delivery.held_until is None
+        and (
+            later.speaker is None
+            or delivery.recipient in hearers.get(later.speaker, ())
         )
+        else delivery
+        for one, delivery in pairs
+    ]
 
 
 def _new_event(change: Change, incident_id: int) -> NewEvent:

@@ -17,6 +17,7 @@ from argos.server.models import (
     Incident,
     Schedule,
     Task,
+    Website,
 )
 from argos.server.queries.leases import lease_groups
 from argos.server.services import held
@@ -41,6 +42,18 @@ class World:
         with self.database.transaction() as session:
             for name in names:
                 add_group(session, name, due_at=self.clock.now, **more)
+            session.flush()
+            for domain in session.scalars(
+                select(Task.domain).where(Task.website_id.is_(None)).distinct()
+            ).all():
+                website = Website(domain=domain, host=domain)
+                session.add(website)
+                session.flush()
+                session.execute(
+                    update(Task)
+                    .where(Task.domain == domain)
+                    .values(website_id=website.id)
+                )
 
     def run(self, results: dict[str, dict[str, Any] | None]) -> None:
         """Report of some websites at once: facts of a failure, or None for a success."""
