@@ -33,7 +33,7 @@ from argos.server.connections import (
 )
 from argos.server.turn import WriteTurn
 
-__all__ = ["Database", "Session", "ViewLimits", "database_url"]
+__all__ = ["Connection", "Database", "Session", "ViewLimits", "database_url"]
 
 log = logging.getLogger(__name__)
 

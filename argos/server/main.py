@@ -127,24 +127,33 @@ def _start_threads(state: AppState) -> Stop:
             holder=holder,
         )
     )
+    means = upkeep.Means(
+        database=state.database,
+        clock=state.clock,
+        get_config=lambda: state.config,
+        holder=holder,
+    )
+    duties = all_duties(state.database, reload=state.watch.apply)
     housework = upkeep.Upkeep(
-        upkeep.Means(
-            database=state.database,
-            clock=state.clock,
-            get_config=lambda: state.config,
-            holder=holder,
-        ),
-        all_duties(state.database, reload=state.watch.apply),
+        means,
+        [duty for duty in duties if not duty.is_long],
         on_look=state.watch.look,
+    )
+    long_work = upkeep.Upkeep(
+        means,
+        [duty for duty in duties if duty.is_long],
+        look_interval=upkeep.LONG_LOOK_INTERVAL,
     )
 
     def stop() -> None:
         dispatcher.stop()
+        long_work.stop(timeout_s=0)
         housework.stop()
         state.database.close()
 
     dispatcher.start()
     housework.start()
+    long_work.start()
     return stop
 
 

@@ -13,6 +13,20 @@ SELECT i.indexrelid::regclass FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
 WHERE i.indrelid = to_regclass(:name) AND a.amname = 'btree'
 """
+# What REINDEX CONCURRENTLY leaves behind when it is broken off: no query uses it, and
+# each late result is still written into it.
+_LEFTOVERS = """
+SELECT i.indexrelid::regclass FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_inherits p ON p.inhparent = 'results'::regclass
+JOIN pg_class t ON t.oid = p.inhrelid AND i.indrelid IN (t.oid, t.reltoastrelid)
+WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$'
+"""
+_LONG_LOOKS = """
+SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND backend_xmin IS NOT NULL AND xact_start < clock_timestamp() - interval '2 s')
+"""
 
 
 def ensure_partitions(session: Session, *, now: datetime) -> list[date]:
@@ -43,12 +57,30 @@ def drop_partitions(session: Session, *, before: datetime) -> list[date]:
 def pack_partition(connection: Connection, day: date) -> None:
     """Build the indexes of a day anew, which its results left half empty.
 
-    In no transaction, and without keeping late results from coming in.
+    In no transaction, and without keeping late results from coming in. It waits for
+    all that look at the database since before; when that takes longer than a lock may,
+    it is broken off and leaves indexes behind, for `drop_leftovers`.
     """
-    # Hardly anything will come between what is in them.
     for index in connection.scalars(text(_TREES), {"name": _name(day)}).all():
+        # Hardly anything will come between what is in it.
         connection.execute(text(f"ALTER INDEX {index} SET (fillfactor = 100)"))
-    connection.execute(text(f'REINDEX TABLE CONCURRENTLY "{_name(day)}"'))
+        connection.execute(text(f"REINDEX INDEX CONCURRENTLY {index}"))
+
+
+def drop_leftovers(connection: Connection) -> list[str]:
+    """Drop what packing has left behind when it was broken off; return the names.
+
+    In no transaction. While another server packs that day this waits for it in vain.
+    """
+    names = [str(name) for name in connection.scalars(text(_LEFTOVERS))]
+    for name in names:
+        connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+    return names
+
+
+def is_looked_at_for_long(connection: Connection) -> bool:
+    """Whether somebody's transaction began a while ago: packing would wait for it."""
+    return bool(connection.scalar(text(_LONG_LOOKS)))
 
 
 def list_partitions(session: Session) -> list[date]:

@@ -3,12 +3,13 @@
 import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from argos.core.schedule import EPOCH, effective_period, grid_offset, next_on_grid
 from argos.core.severity import Severity, Status
-from argos.server.database import Database
+from argos.errors import DatabaseUnreachable
+from argos.server.database import Connection, Database
 from argos.server.models import JobKind
 from argos.server.queries import (
     duties as duty_queries,
@@ -43,6 +44,9 @@ STALLED = (
     "down, or they may be cut off while they report."
 )
 
+PACKING_CLAIM_INTERVAL = timedelta(hours=1)
+"""A day of a large fleet takes minutes, in one statement, which says nothing meanwhile."""
+
 Reload = Callable[[str], None]
 """Applies the config file at a path."""
 
@@ -73,7 +77,13 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
     return [
         *duties,
         Duty("partitions", timedelta(hours=1), make_partitions),
-        Duty("packing", timedelta(hours=1), pack_partitions),
+        Duty(
+            "packing",
+            timedelta(hours=1),
+            pack_partitions,
+            PACKING_CLAIM_INTERVAL,
+            is_long=True,
+        ),
         Duty("retention", timedelta(minutes=10), drop_old_partitions),
     ]
 
@@ -135,13 +145,30 @@ def pack_partitions(work: Work) -> None:
         present = [day for day in partitions.list_partitions(session) if day < today]
     packed = set((work.note or {}).get("packed", ()))
     left = [day for day in present if day.isoformat() not in packed]
-    if not left:
+    try:
+        with work.database.outside() as connection:
+            is_packed = _pack(connection, left[-1] if left else None)
+    except DatabaseUnreachable as err:
+        # Not at once again: it may have built all indexes before it was broken off.
+        log.warning("Days of results are packed later: %s", err)
         return
-    with work.database.outside() as connection:
-        partitions.pack_partition(connection, left[-1])
+    if not is_packed:
+        return
     packed &= {day.isoformat() for day in present}
     work.note = {"packed": sorted(packed | {left[-1].isoformat()})}
     work.wants_more = len(left) > 1
+
+
+def _pack(connection: Connection, day: date | None) -> bool:
+    """Pack a day, and clear away what is left of attempts before; False: not now."""
+    if partitions.is_looked_at_for_long(connection):
+        return False
+    if names := partitions.drop_leftovers(connection):
+        log.info("Dropped what was left of packing: %s", ", ".join(names))
+    if day is None:
+        return False
+    partitions.pack_partition(connection, day)
+    return True
 
 
 def drop_old_partitions(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:

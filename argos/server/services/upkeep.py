@@ -17,6 +17,8 @@ from argos.server.queries import duties as queries
 log = logging.getLogger(__name__)
 
 LOOK_INTERVAL = timedelta(seconds=1)
+LONG_LOOK_INTERVAL = timedelta(minutes=1)
+"""Between looks for duties that take long anyway."""
 CLAIM_INTERVAL = timedelta(seconds=25)
 """How long a duty stays with a server that does not say it goes on."""
 JOB_CLAIM_INTERVAL = timedelta(minutes=5)
@@ -91,6 +93,8 @@ class Duty:
     do: Callable[[Work], None]
     claim: timedelta = CLAIM_INTERVAL
     """So long after its holder's death somebody else has it at the latest."""
+    is_long: bool = False
+    """A step of it may take minutes: no other duty is to wait for it."""
 
 
 class Upkeep:
@@ -102,8 +106,10 @@ class Upkeep:
         duties: Sequence[Duty],
         *,
         on_look: Callable[[], None] = lambda: None,
+        look_interval: timedelta = LOOK_INTERVAL,
     ) -> None:
         """`on_look` is what each server does for itself, time and again."""
+        self._look_interval = look_interval
         self._stop = threading.Event()
         self._means = replace(means, should_stop=self._stop.is_set)
         self._on_look = on_look
@@ -132,7 +138,7 @@ class Upkeep:
                 log.warning("The housework waits: %s", err)
             except Exception:  # the thread must outlive whatever happens
                 log.exception("The housework stumbled.")
-            self._stop.wait(LOOK_INTERVAL.total_seconds())
+            self._stop.wait(self._look_interval.total_seconds())
 
     def enter(self) -> None:
         """Make sure that each duty has its row."""

@@ -1,12 +1,12 @@
-"""Rollups lose their hours, then their days; days that are over are packed."""
+"""Rollups lose their hours, then their days."""
 
 from datetime import timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from argos.core.schedule import EPOCH
-from argos.server.models import Duty as DutyRow, Gap, GroupDay, TaskDay
-from argos.server.services.duties import pack_partitions, thin_rollups
+from argos.server.models import Gap, GroupDay, TaskDay
+from argos.server.services.duties import thin_rollups
 from argos.server.services.upkeep import Duty, Means, Upkeep
 from tests.server.factories import add_group, task_ids
 
@@ -57,37 +57,3 @@ def test_old_days_lose_their_hours_and_go_in_the_end(database, config, clock, no
         day: hours and b"b" for day, hours in kept.items()
     }
     assert gaps == [now - DAY]
-
-
-def test_days_that_are_over_are_packed_once(postgresql_database, config, clock, now):
-    days = [(now - days * DAY).date() for days in (2, 1, 0)]
-    sizes = []
-    with postgresql_database.transaction() as session:
-        for day in days:
-            session.execute(
-                text(
-                    f"CREATE TABLE IF NOT EXISTS results_{day:%Y%m%d} PARTITION OF"
-                    f" results FOR VALUES FROM ('{day}') TO ('{day + DAY}')"
-                )
-            )
-    means = Means(postgresql_database, clock, lambda: config, "here")
-    upkeep = Upkeep(means, [Duty("packing", timedelta(hours=1), pack_partitions)])
-    upkeep.enter()
-
-    for _ in range(3):
-        upkeep.do_due()
-        with postgresql_database.reading() as session:
-            note = session.scalars(select(DutyRow.note)).one()
-        sizes.append(note["packed"])
-
-    yesterday, before = days[1].isoformat(), days[0].isoformat()
-    assert sizes == [[yesterday], [before, yesterday], [before, yesterday]]
-    with postgresql_database.reading() as session:
-        full = session.scalars(
-            text(
-                "SELECT DISTINCT i.tablename FROM pg_indexes i JOIN pg_class c"
-                " ON c.relname = i.indexname WHERE i.tablename LIKE 'results_2%'"
-                " AND 'fillfactor=100' = ANY(c.reloptions)"
-            )
-        )
-        assert sorted(full) == [f"results_{day:%Y%m%d}" for day in days[:2]]
