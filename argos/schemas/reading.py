@@ -1,5 +1,6 @@
 """One reading of a config: what it may use, and the faults and warnings it found."""
 
+import hashlib
 import os
 import re
 import stat
@@ -73,6 +74,9 @@ class Reading:
     literal_secrets: set[int] = field(default_factory=set)
     """Indexes of the files that hold a secret in clear text."""
 
+    digests: dict[Path, bytes] = field(default_factory=dict)
+    """By each file that was read, of the config or a secret: SHA-256 of its content."""
+
     websites_by_host: dict[tuple[str, str], Any] = field(default_factory=dict)
     """What the reader of websites remembers, to tell which check stands there twice."""
 
@@ -140,22 +144,32 @@ class Reading:
     def _read_secret(self, node: ScalarNode, path: Path) -> str:
         try:
             status = path.stat()
-            text = _read_text(path, status)
+            content = _read_secret_file(path, status)
+            text = _secret_text(content)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise Refused(node, f"cannot be read from {path}: {reason}") from error
         if status.st_mode & stat.S_IROTH:
             self.warn(node, f"Every user of this machine can read the secret in {path}")
+        self.note_file(path, content)
         return text
 
+    def note_file(self, path: Path, content: bytes) -> None:
+        """Remember what a file held, to see later whether it still does."""
+        self.digests[path] = hashlib.sha256(content).digest()
 
-def _read_text(path: Path, status: os.stat_result) -> str:
+
+def _read_secret_file(path: Path, status: os.stat_result) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is no regular file")
     if status.st_size > MAX_SECRET_BYTES:
         raise ValueError("it is too large")
+    return path.read_bytes()
+
+
+def _secret_text(content: bytes) -> str:
     try:
-        text = path.read_bytes().decode().rstrip("\r\n")
+        text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise ValueError("it is not UTF-8 text") from error
     if not text:

@@ -21,7 +21,8 @@ from argos.schemas.node import (
 from argos.schemas.reader import doubt_unknown_key
 from argos.schemas.reading import Reading
 from argos.schemas.wording import show
-from argos.server.wildcard import find_files, has_wildcard
+from argos.server.sources import Search, Sources
+from argos.server.wildcard import has_wildcard
 from argos.server.yaml_source import Source, Tally, compose
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -52,12 +53,18 @@ class ConfigFiles:
         self._tally = Tally()
         self._open: list[Path] = []
         self._outside: dict[tuple[Node, Path], None] = {}
+        self._found: dict[Search, list[Path]] = {}
         self.readable_by_all: set[int] = set()
         """Indexes of the files that every user of the machine may read."""
 
     def read(self) -> Node:
         """The whole config; raises Refused, and OSError on the main file."""
         return self._read_file(_real(self._main), str(self._main), 0)
+
+    @property
+    def sources(self) -> Sources:
+        """What was read."""
+        return Sources(dict(self._reading.digests), dict(self._found))
 
     def doubt_outside(self, allowed: tuple[Path, ...]) -> None:
         """Note the includes from folders that the config does not allow."""
@@ -97,6 +104,7 @@ class ConfigFiles:
             limit = f"{MAX_FILE_BYTES // 1024**2} MiB"
             raise Refused(beginning, f"This file is larger than {limit}", subject="")
         content = path.read_bytes()
+        self._reading.note_file(path, content)
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -128,7 +136,9 @@ class ConfigFiles:
             )
         if not has_wildcard(include.pattern):
             return self._read_one(include, self._folder / include.pattern, depth)
-        paths = find_files(self._folder, include.pattern, include.max_depth)
+        search = Search(self._folder, include.pattern, include.max_depth)
+        paths = search.run()
+        self._found[search] = paths
         if not paths:
             self._reading.warn(include.node, f"No file matches {show(include.pattern)}")
         roots = [self._read_match(include, path, depth + 1) for path in paths]

@@ -15,6 +15,7 @@ from argos.schemas.options import digest_options
 from argos.schemas.reading import Notes, Reading
 from argos.schemas.website import Website
 from argos.server.includes import ConfigFiles
+from argos.server.sources import Sources
 
 CONFIG_VARIABLE = "ARGOS_YAML_FILE"
 DEFAULT_NAME = "argos-config.yaml"
@@ -29,6 +30,8 @@ class LoadedConfig:
     warnings: tuple[Fault, ...]
     digest: str
     """SHA-256 of what the websites part means, in hexadecimal."""
+    sources: Sources
+    """What it was read from."""
 
 
 def find_config(
@@ -73,7 +76,9 @@ def read_config(
     warnings = _doubt_readable(files, reading) + _all_noted(reading.warnings, reading)
     if config is None or reading.faults.count:
         raise ConfigError(_all_noted(reading.faults, reading), warnings)
-    return LoadedConfig(config, tuple(warnings), digest_websites(config.websites))
+    return LoadedConfig(
+        config, tuple(warnings), digest_websites(config.websites), files.sources
+    )
 
 
 def digest_websites(websites: Iterable[Website]) -> str:

@@ -34,7 +34,7 @@ class ConfigWatch:
         read: Callable[[Path], LoadedConfig],
         path: Path | None,
     ) -> None:
-        self.config: Config = loaded.config
+        self._loaded = loaded
         self._database = database
         self._clock = clock
         self._read = read
@@ -43,13 +43,20 @@ class ConfigWatch:
         self._looked_at: datetime | None = None
         self._applied_at: datetime | None = None
 
+    @property
+    def config(self) -> Config:
+        """The config that is in force."""
+        return self._loaded.config
+
     def apply(self, path_text: str) -> None:
         """Apply the config at a path to tasks and to this process; raises ArgosError."""
-        path = Path(path_text)
-        loaded = self._read(path)
-        reconcile(self._database, loaded, now=self._clock.utcnow())
+        path, now = Path(path_text), self._clock.utcnow()
+        loaded = self._read_anew(path)
+        reconcile(self._database, loaded, now=now)
         self._path = path
         self._take(loaded)
+        # What we have applied ourselves need not be read once more.
+        self._applied_at = now
 
     def look(self) -> None:
         """Read the file anew if somebody has applied a config since the last look."""
@@ -66,14 +73,26 @@ class ConfigWatch:
         if is_first or self._path is None:
             return
         try:
-            self._take(self._read(self._path))
+            self._take(self._read_anew(self._path))
         except ConfigError as err:
             log.warning("The changed config cannot be used; the former stays: %s", err)
 
+    def _read_anew(self, path: Path) -> LoadedConfig:
+        """The config at a path: what is in force, where its files have not changed.
+
+        To parse a hundred thousand websites keeps a core busy for a dozen seconds.
+        """
+        if path == self._path and self._loaded.sources.are_unchanged():
+            return self._loaded
+        return self._read(path)
+
     def _take(self, loaded: LoadedConfig) -> None:
+        if loaded is self._loaded:
+            return
         for warning in loaded.warnings:
             log.warning("%s", warning)
         with self._lock:
-            if loaded.config != self.config:
-                self.config = loaded.config
-                log.info("Took over a changed config.")
+            is_changed = loaded.config != self.config
+            self._loaded = loaded
+        if is_changed:
+            log.info("Took over a changed config.")

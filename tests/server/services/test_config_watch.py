@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from argos.errors import ConfigError
 from argos.server.models import Task
 from argos.server.services.config_watch import LOOK_INTERVAL, ConfigWatch
 from argos.server.services.reconcile import reconcile
-from argos.server.settings import read_config
+from argos.server.settings import LoadedConfig, read_config
 
 WEBSITE = {
     "domain": "https://example.org",
@@ -27,14 +26,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watch(database, clock, loaded, path) -> ConfigWatch:
-    watch = ConfigWatch(
-        loaded,
-        database=database,
-        clock=clock,
-        read=partial(read_config, environ={}),
-        path=path,
-    )
+def reads() -> list[Path]:
+    """The config files that were read, parsed and all."""
+    return []
+
+
+@pytest.fixture
+def watch(database, clock, loaded, path, reads) -> ConfigWatch:
+    def read(path: Path) -> LoadedConfig:
+        reads.append(path)
+        return read_config(path, environ={})
+
+    watch = ConfigWatch(loaded, database=database, clock=clock, read=read, path=path)
     watch.look()
     return watch
 
@@ -95,6 +98,42 @@ def test_looks_are_some_seconds_apart(watch, change, clock):
     watch.look()
 
     assert (before, secrets(watch)) == (["new"], ["newer"])
+
+
+def test_file_that_another_process_applied_unchanged_is_not_read(
+    watch, change, reads, clock
+):
+    change(service__secrets=["new"])
+    watch.look()
+    change(service__secrets=["new"])
+    watch.look()
+    change(service__secrets=["newer"])
+    watch.look()
+
+    assert len(reads) == 2
+    assert secrets(watch) == ["newer"]
+
+
+def test_what_a_job_applied_here_is_read_once(watch, make_loaded, reads, path, clock):
+    make_loaded(service__secrets=["new"], websites=[WEBSITE])
+
+    watch.apply(str(path))
+    clock.move(seconds=10)
+    watch.look()
+    watch.apply(str(path))
+
+    assert reads == [path]
+    assert secrets(watch) == ["new"]
+
+
+def test_what_others_apply_after_a_job_here_is_read(watch, make_loaded, change, path):
+    make_loaded(service__secrets=["new"])
+    watch.apply(str(path))
+    change(service__secrets=["newer"])
+
+    watch.look()
+
+    assert secrets(watch) == ["newer"]
 
 
 def test_broken_file_leaves_the_config_in_force_and_is_logged(
