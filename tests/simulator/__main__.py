@@ -6,7 +6,7 @@ import sys
 import time
 
 from tests.simulator.checker import violations
-from tests.simulator.scenario import scenario_of
+from tests.simulator.scenario import located, scenario_of
 from tests.simulator.world import simulate
 
 
@@ -15,12 +15,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.simulator", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--located", action="store_true", help="of several places")
     parser.add_argument("--verbose", action="store_true", help="show the product's log")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL)
     broken = 0
     for seed in range(options.seed, options.seed + options.count):
-        scenario = scenario_of(seed)
+        scenario = located(seed) if options.located else scenario_of(seed)
         begun = time.process_time()
         history = simulate(scenario)
         spent = time.process_time() - begun

@@ -9,13 +9,15 @@ from typing import TypeVar
 
 from argos.agent.backoff import Backoff
 from argos.agent.loop import AgentLoop, LoopSettings
+from argos.agent.references import References
 from argos.agent.reporter import Reporter
 from argos.agent.spool import Spool, SpooledCopy
 from argos.checks import get_registered_checks
+from argos.protocol import OPTIONS_CAPABILITY
 from tests.simulator.history import History
 from tests.simulator.network import FaultyLink, key_of
 from tests.simulator.server import Common, Server, hash_of
-from tests.simulator.sites import ScriptedEngine
+from tests.simulator.sites import REFERENCE, ScriptedEngine
 from tests.simulator.virtual_time import VirtualClock
 
 T = TypeVar("T")
@@ -46,6 +48,17 @@ class Agent:
         offset_s = self._rng.choice([0, -7_200, 90, 31_536_000])
         self._clock = VirtualClock(common.loop, offset=timedelta(seconds=offset_s))
         self.stays_away_until_s = 0.0
+
+    @property
+    def place(self) -> str | None:
+        """Where it stands."""
+        return self._common.place_of(self._name)
+
+    async def be_cut_off(self, seconds: float) -> None:
+        """Reach nothing but the servers for a while."""
+        self._engine.is_cut_off = True
+        await asyncio.sleep(seconds)
+        self._engine.is_cut_off = False
 
     async def live(self) -> None:
         """One life after the other, each ended by a crash or in order."""
@@ -92,6 +105,9 @@ class Agent:
             backoff=Backoff(self._rng),
             run_blocking=_run_inline,
         )
+        capabilities = CAPABILITIES
+        if self.place is not None:
+            capabilities += (OPTIONS_CAPABILITY,)
         return AgentLoop(
             link,
             self._engine,
@@ -99,8 +115,11 @@ class Agent:
             clock=self._clock,
             backoff=Backoff(self._rng),
             settings=LoopSettings(slots=self._rng.choice([1, 3, 20]), wait_s=60.0),
-            capabilities=lambda: CAPABILITIES,
+            capabilities=lambda: capabilities,
             run_blocking=_run_inline,
+            references=None
+            if self.place is None
+            else References([REFERENCE], self._engine, clock=self._clock),
         )
 
 

@@ -3,9 +3,11 @@
 Most are triggers that spoil what the product writes; one replaces a function.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from argos.core.quorum import Ballot, View, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Bug:
     trigger: str = ""
     replace: tuple[str, Callable[..., Any]] | None = None
     """The dotted name of a function, and the wrong one."""
+    is_of_places: bool = False
+    """It shows where websites are watched from several places."""
 
 
 def _no_fence(_result: Any, task: Any, schedule: Any, **_: Any) -> bool:
@@ -28,6 +32,20 @@ def _knows_nothing(*_: Any) -> bool:
     return False
 
 
+def _one_is_enough(views: Sequence[View], *, quorum: int) -> Ballot:
+    return replace(weigh(views, quorum=quorum), needed=1)
+
+
+def _nobody_told(views: Sequence[View], *, quorum: int) -> Ballot:
+    return replace(weigh(views, quorum=quorum), is_told=False)
+
+
+def _one_more_is_needed(views: Sequence[View], *, quorum: int) -> Ballot:
+    ballot = weigh(views, quorum=quorum)
+    return replace(ballot, needed=ballot.needed + 1)
+
+
+_WEIGH = "argos.server.services.votes.weigh"
 BUGS = [
     Bug(
         "the fence is dropped",
@@ -78,5 +96,23 @@ BUGS = [
         "I-10",
         trigger="""CREATE TRIGGER bug AFTER INSERT ON results WHEN new.id % 5 = 0 BEGIN
         DELETE FROM results WHERE id = new.id; END""",
+    ),
+    Bug(
+        "one location is enough",
+        "I-32",
+        replace=(_WEIGH, _one_is_enough),
+        is_of_places=True,
+    ),
+    Bug(
+        "each location tells what it sees",
+        "I-22",
+        replace=(_WEIGH, _nobody_told),
+        is_of_places=True,
+    ),
+    Bug(
+        "one location more than the quorum is asked for",
+        "I-32",
+        replace=(_WEIGH, _one_more_is_needed),
+        is_of_places=True,
     ),
 ]

@@ -12,6 +12,7 @@ from argos.core.flapping import STEADY_RUNS
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.server.columns import to_epoch_us
+from tests.simulator import votes
 from tests.simulator.history import History, Lease, Move, StoredEvent
 from tests.simulator.virtual_time import START
 
@@ -286,7 +287,10 @@ def i36_only_websites_cause_severities(history: History) -> Iterable[str]:
     tasks = {task.task_id: task for task in history.tasks}
     for move in history.moves:
         lease = leases[move.group_id, move.lease_no]
-        truth = history.truths[tasks[move.task_id].url]
+        task = tasks[move.task_id]
+        if task.location is not None and move.severity is Severity.UNKNOWN:
+            continue  # it was cut off, and says so
+        truth = history.truths[task.url, task.location]
         seen = truth.statuses(lease.true_s, move.true_s)
         is_ok = move.severity is Severity.OK
         may_be_ok, may_be_bad = bool(seen & {200, 404}), seen != {200}
@@ -300,9 +304,11 @@ def i22_the_truth_is_told_in_the_end(history: History) -> Iterable[str]:
         is_flapping = last.get(task.task_id) is EventKind.FLAPPING
         runs = (STEADY_RUNS if is_flapping else task.retries) + 3
         start_s = history.end_s - runs * (history.period_s + history.lease_s)
-        seen = history.truths[task.url].statuses(start_s, history.end_s)
+        seen = history.truths[task.url, task.location].statuses(start_s, history.end_s)
         if task.is_archived or len(seen) != 1 or seen == {404}:
             continue
+        if task.location is not None:
+            continue  # one location of several tells it
         if (task.told_severity is Severity.OK) is not (seen == {200}):
             yield f"task {task.task_id} has told {task.told_severity} of {seen}"
 
@@ -342,6 +348,7 @@ CHECKS = (
         if name.startswith(("i2", "i3"))
     )
     + (i50_a_reload_is_all_or_nothing,)
+    + votes.CHECKS
 )
 
 

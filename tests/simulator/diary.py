@@ -16,6 +16,7 @@ from argos.core.severity import Severity
 from argos.server.columns import from_epoch_us, to_epoch_us
 from tests.simulator.history import (
     Attempt,
+    Due,
     Lease,
     LeaseEnd,
     Move,
@@ -31,8 +32,14 @@ _NEW_GROUP = _GROUP.format(id="new.id")
 _TASK_GROUP = _GROUP.format(id="new.group_id")
 TRIGGERS = f"""
 CREATE TABLE sim_groups (id);
+CREATE TABLE sim_dues (true_s, group_id, due_at);
 CREATE TRIGGER sim_group AFTER INSERT ON schedule BEGIN
   INSERT INTO sim_groups VALUES (new.id);
+  INSERT INTO sim_dues VALUES (sim_now(), {_NEW_GROUP}, new.due_at);
+END;
+CREATE TRIGGER sim_due AFTER UPDATE OF due_at ON schedule WHEN new.location IS NOT NULL
+BEGIN
+  INSERT INTO sim_dues VALUES (sim_now(), {_NEW_GROUP}, new.due_at);
 END;
 CREATE TABLE sim_leases (true_s, group_id, lease_no, agent, leased_at, until, planned);
 CREATE TRIGGER sim_lease AFTER UPDATE OF lease_no ON schedule
@@ -91,9 +98,12 @@ class Diary:
     def close(self) -> None:
         self._connection.close()
 
-    def next_due_us(self) -> int | None:
-        """When a task group is due next."""
-        due: int | None = self._one("SELECT min(due_at) FROM schedule")
+    def next_due_us(self, location: str | None = None) -> int | None:
+        """When a task group is due next, that is for anybody or for one place."""
+        query = "SELECT min(due_at) FROM schedule WHERE location IS NULL"
+        if location is not None:
+            query = f"SELECT min(due_at) FROM schedule WHERE location = '{location}'"
+        due: int | None = self._one(query)
         return due
 
     def idle_duties(self, since: datetime) -> list[str]:
@@ -153,6 +163,12 @@ class Diary:
                 failures,
             )
             for true_s, task_id, group_id, lease_no, severity, moment, failures in rows
+        ]
+
+    def dues(self) -> list[Due]:
+        rows = self._connection.execute("SELECT * FROM sim_dues ORDER BY rowid")
+        return [
+            Due(true_s, group_id, from_epoch_us(at)) for true_s, group_id, at in rows
         ]
 
     def archivals(self) -> set[tuple[int, int]]:
@@ -233,7 +249,9 @@ class Diary:
     def tasks(self) -> list[StoredTask]:
         rows = self._connection.execute(
             "SELECT id, group_id, url, severity, told_severity, completed_at,"
-            " retry_before_notification, event_count, archived_at IS NOT NULL FROM tasks"
+            " retry_before_notification, event_count, archived_at IS NOT NULL,"
+            f" location, quorum, hex(watch_key), {_GROUP.format(id='group_id')}"
+            " FROM tasks"
         )
         return [
             StoredTask(
@@ -246,10 +264,13 @@ class Diary:
                 retries,
                 event_count,
                 bool(is_archived),
+                location,
+                quorum,
+                watch or None,
             )
             for (
                 id_,
-                group_id,
+                _,
                 url,
                 severity,
                 told,
@@ -257,5 +278,9 @@ class Diary:
                 retries,
                 event_count,
                 is_archived,
+                location,
+                quorum,
+                watch,
+                group_id,
             ) in rows
         ]

@@ -111,6 +111,18 @@ class StoredTask(NamedTuple):
     retries: int
     event_count: int
     is_archived: bool
+    location: str | None = None
+    quorum: int | None = None
+    watch: str | None = None
+    """The same for all tasks of a check that is watched from several places."""
+
+
+class Due(NamedTuple):
+    """A task group was given another moment: of its next run, or of its lease's end."""
+
+    true_s: float
+    group_id: int
+    at: datetime
 
 
 class Sent(NamedTuple):
@@ -177,8 +189,9 @@ class History:
     reloads: list[Reload] = field(default_factory=list)
     idle_duties: list[str] = field(default_factory=list)
     """Housework that nobody did in calm times."""
-    truths: Mapping[str, Truth] = field(default_factory=dict)
-    """By URL."""
+    dues: list[Due] = field(default_factory=list)
+    truths: Mapping[tuple[str, str | None], Truth] = field(default_factory=dict)
+    """By URL, and from where it is seen."""
     recipients: tuple[str, ...] = ()
     calm_s: float = 0.0
     """From here on no message was lost, and everything lived and told the right time."""

@@ -62,6 +62,14 @@ class Scenario:
     clock_jumps: int = 0
     absences: int = 0
     """So often are all agents away for hours."""
+    locations: int = 0
+    """From so many places each website is watched."""
+    quorum: int = 1
+    """At so many of them a problem must be seen."""
+    cut_offs: int = 0
+    """So often is an agent cut off from everything but the servers."""
+    away: int = 0
+    """So often are all agents of a place away for a while."""
     keep: str = "all"
     """Which results have rows."""
     rough_s: float = 14 * HOUR_S
@@ -76,6 +84,9 @@ class Scenario:
     @property
     def housework_s(self) -> float:
         """The pause between two looks of a server for housework, on the average."""
+        if self.locations:
+            # Whoever does not look for a minute begins to watch anew.
+            return 35.0
         return min(1.5 * HOUR_S, self.calm_s / 5) * (1 + self.servers) / 2
 
 
@@ -170,6 +181,54 @@ def squall(seed: int) -> Scenario:
     )
 
 
+def located(seed: int) -> Scenario:
+    """Some hours of websites that are watched from several places, and then calm ones.
+
+    Agents die, are cut off, and leave their places alone; servers die, too.
+    """
+    rng = random.Random(f"located {seed}")
+    locations = rng.choice([2, 3, 3, 4])
+    return Scenario(
+        seed=seed,
+        servers=rng.choice([1, 1, 2]),
+        agents=locations + rng.choice([0, 1, 2]),
+        sites=rng.choice([1, 2]),
+        checks=1,
+        period_s=rng.choice([180, 300, 600]),
+        retries=rng.choice([0, 0, 1, 2]),
+        recheck_s=rng.choice([None, 60]),
+        zone="UTC",
+        weather=replace(
+            _weather(rng),
+            agent_life_s=rng.choice([float("inf"), HOUR_S / 2, 2 * HOUR_S]),
+            server_life_s=rng.choice([float("inf"), float("inf"), HOUR_S]),
+        ),
+        reloads=rng.choice([0, 0, 1]),
+        locations=locations,
+        quorum=rng.randint(2, locations),
+        cut_offs=rng.choice([0, 1, 4]),
+        away=rng.choice([0, 1, 2]),
+        rough_s=1.5 * HOUR_S,
+        settle_s=0.5 * HOUR_S,
+        calm_s=1.5 * HOUR_S,
+    )
+
+
+def located_squall(seed: int) -> Scenario:
+    """The same, soon over."""
+    return replace(
+        located(seed), rough_s=0.6 * HOUR_S, settle_s=0.3 * HOUR_S, calm_s=0.7 * HOUR_S
+    )
+
+
 def calm(scenario: Scenario) -> Scenario:
     """The same world, in which nothing goes wrong but websites."""
-    return replace(scenario, weather=Weather(), reloads=0, clock_jumps=0, absences=0)
+    return replace(
+        scenario,
+        weather=Weather(),
+        reloads=0,
+        clock_jumps=0,
+        absences=0,
+        cut_offs=0,
+        away=0,
+    )

@@ -29,6 +29,7 @@ from argos.server.services import (
     lease as leasing,
     upkeep,
 )
+from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.duties import all_duties
 from argos.server.services.reconcile import reconcile
 from argos.server.services.report import parse_report
@@ -45,6 +46,8 @@ LONGEST_WAIT_S = 3_600.0
 """A server of the simulation holds a call for so long, as each call takes real time."""
 DISPATCH_PAUSE_S = (60.0, 600.0)
 RARE_DUTIES = {"jobs", "dead-man", "clocks", "logins", "retention", "rollups"}
+OFTEN_WHERE_LOCATED = {"unanswered", "held", "lasting", "queue", "silence"}
+"""What bears on problems that are seen from several places."""
 
 
 @dataclass
@@ -61,6 +64,11 @@ class Common:
     in_force: Tasks = frozenset()
     changed: asyncio.Event | None = None
     """Set when something may have become due."""
+
+    def place_of(self, agent: str) -> str | None:
+        """Where an agent stands, in a world of several places."""
+        count = self.scenario.locations
+        return f"place{int(agent.rpartition('-')[2]) % count}" if count else None
 
     def note_trouble(self) -> None:
         self.history.troubles.append(self.loop.time())
@@ -119,6 +127,7 @@ class Server:
         self._disk.is_dead = False
         self._database = self._disk.open()
         self._desk = agent_access.AgentDesk()
+        self._watch = AgentWatch() if self._common.scenario.locations else None
         self._config = self._common.loaded.config
         holder = f"{self.name}:{self._lives}"
         self._upkeep = upkeep.Upkeep(
@@ -142,9 +151,13 @@ class Server:
     def _duties(self) -> list[upkeep.Duty]:
         """The product's own; those that have little to do here a few times a day."""
         rarely = timedelta(seconds=self._common.scenario.calm_s / 3)
+        duties = all_duties(self._database, reload=lambda _: None)
+        rare = RARE_DUTIES
+        if self._common.scenario.locations:
+            rare = {duty.name for duty in duties} - OFTEN_WHERE_LOCATED
         return [
-            replace(duty, interval=rarely) if duty.name in RARE_DUTIES else duty
-            for duty in all_duties(self._database, reload=lambda _: None)
+            replace(duty, interval=rarely) if duty.name in rare else duty
+            for duty in duties
         ]
 
     def _die(self) -> None:
@@ -200,7 +213,7 @@ class Server:
                 raise ServerUnreachable("Connection reset.")
             # As the product does: so that the agent has the group when it is due.
             lead_s = request.ahead_s / 2
-            if self._due_in_s() <= lead_s:
+            if self._due_in_s(agent) <= lead_s:
                 answer = await self.call(lambda: self._lease(agent, request))
                 if answer.tasks:
                     self._common.tell_change()
@@ -211,11 +224,11 @@ class Server:
             left = give_up_at - self._common.loop.time()
             if left <= 0:
                 return []
-            due_in_s = self._due_in_s() - lead_s
+            due_in_s = self._due_in_s(agent) - lead_s
             await self._wait(min(left, due_in_s if due_in_s > 0 else 1.0))
 
-    def _due_in_s(self) -> float:
-        due_us = self._common.diary.next_due_us()
+    def _due_in_s(self, agent: str) -> float:
+        due_us = self._common.diary.next_due_us(self._common.place_of(agent))
         if due_us is None:
             return LONGEST_WAIT_S
         return (due_us - to_epoch_us(self.clock.utcnow())) / 1e6
@@ -237,14 +250,18 @@ class Server:
                 wait.cancel()
 
     def _see(self, agent: str) -> None:
-        sighting = Sighting(name=agent, address=None)
+        place = self._common.place_of(agent)
+        sighting = Sighting(name=agent, address=None, location=place)
         agent_access.see_agent(
             self._database, desk=self._desk, sighting=sighting, now=self.clock.utcnow()
         )
 
     def _lease(self, agent: str, request: LeaseRequest) -> leasing.LeaseAnswer:
         wish = leasing.LeaseWish(
-            request.limit, request.capabilities, timedelta(seconds=request.ahead_s)
+            request.limit,
+            request.capabilities,
+            timedelta(seconds=request.ahead_s),
+            self._common.place_of(agent),
         )
         return leasing.lease(
             self._database,
@@ -265,6 +282,7 @@ class Server:
                 items=parse_report(body),
                 config=self._config,
                 now=self.clock.utcnow(),
+                watch=self._watch,
             )
 
         answer = await self.call(take)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argos.agent.engine.by_task import ByTask
 from argos.core.probe import (
@@ -17,6 +17,8 @@ from argos.core.probe import (
 from tests.simulator.history import Truth
 
 MICROSECONDS = 1_000_000
+REFERENCE = "http://reference.example/"
+"""A place that is always there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,17 @@ class Site:
 
 
 def make_sites(
-    urls: list[str], *, rng: random.Random, duration_s: float, period_s: float
+    urls: list[str],
+    *,
+    rng: random.Random,
+    duration_s: float,
+    period_s: float,
+    outages: tuple[int, ...] = (0, 1, 2, 6),
 ) -> dict[str, Site]:
-    """Sites of which most are well, some break, some hang and some flap."""
+    """Sites of which most are well, some break, some hang and some flap.
+
+    So many outages as one of `outages` says.
+    """
     return {
         url: Site(
             latency_s=rng.uniform(0.01, 3.0),
@@ -45,13 +55,33 @@ def make_sites(
                 tuple(
                     (start, start + rng.uniform(0.1, 6) * period_s, _bad_status(rng))
                     for start in sorted(
-                        rng.uniform(0, duration_s)
-                        for _ in range(rng.choice([0, 1, 2, 6]))
+                        rng.uniform(0, duration_s) for _ in range(rng.choice(outages))
                     )
                 )
             ),
         )
         for url in urls
+    }
+
+
+def seen_from(
+    sites: Mapping[str, Site], *, rng: random.Random, duration_s: float, period_s: float
+) -> dict[str, Site]:
+    """The same sites from one place, from where now and then more seems to be down."""
+    return {
+        url: replace(
+            site,
+            truth=Truth((
+                *site.truth.outages,
+                *(
+                    (start, start + rng.uniform(0.1, 4) * period_s, 500)
+                    for start in [
+                        rng.uniform(0, duration_s) for _ in range(rng.choice([0, 2, 4]))
+                    ]
+                ),
+            )),
+        )
+        for url, site in sites.items()
     }
 
 
@@ -69,6 +99,8 @@ class ScriptedEngine(ByTask):
         super().__init__()
         self._sites = sites
         self._rng = rng
+        self.is_cut_off = False
+        """Nothing is reached from here, but for our own servers."""
 
     async def start(self) -> None:
         """Nothing to start."""
@@ -78,6 +110,11 @@ class ScriptedEngine(ByTask):
 
     async def probe(self, probe: Probe) -> Outcome:
         """Answer after the website's latency, or not before the deadline."""
+        if self.is_cut_off:
+            await asyncio.sleep(self._rng.uniform(0.01, 0.02))
+            return ProbeFailure(FailureKind.CONNECT, "Nobody answers.")
+        if probe.url == REFERENCE:
+            return ProbeResponse(200, timings=Timings(total_us=1))
         site = self._sites[probe.url]
         status = site.status_at(asyncio.get_running_loop().time())
         if status == 0:

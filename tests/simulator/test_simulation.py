@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulator.checker import violations
-from tests.simulator.scenario import calm, scenario_of, storm
+from tests.simulator.scenario import calm, located, scenario_of, storm
 from tests.simulator.world import simulate
 
 SEEDS = int(os.environ.get("ARGOS_TEST_SEEDS", "12"))
@@ -34,6 +34,14 @@ def test_the_promises_hold_on_any_day(first):
             broken[f"python -m tests.simulator --seed {seed}"] = found[:10]
 
     assert broken == {}
+
+
+@pytest.mark.parametrize("seed", range(max(1, SEEDS // BLOCK)))
+def test_the_promises_hold_where_several_places_watch(seed):
+    history = simulate(located(seed))
+
+    assert violations(history) == []
+    assert {task.location for task in history.tasks} > {"place0"}
 
 
 @pytest.mark.parametrize("seed", FAILED_ONCE)

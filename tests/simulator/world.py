@@ -22,7 +22,7 @@ from tests.simulator.disk import Disk, DiskFaults
 from tests.simulator.history import History, Tasks
 from tests.simulator.scenario import HOUR_S, Scenario, Weather
 from tests.simulator.server import Common, Server
-from tests.simulator.sites import ScriptedEngine, Site, make_sites
+from tests.simulator.sites import ScriptedEngine, Site, make_sites, seen_from
 from tests.simulator.virtual_time import START, VirtualTimeLoop
 
 CONFIG = """
@@ -52,10 +52,13 @@ websites:
 {websites}
 """
 WEBSITE = """
-  - domain: "http://site{n}.example"
+  - domain: "http://site{n}.example"{places}
     paths:
 {paths}
 """
+PLACES = """
+    locations: [{places}]
+    quorum: {quorum}"""
 PATH = """
       - path: "/{path}"
         checks: [{checks}]
@@ -150,7 +153,11 @@ class _World:
             add_triggers(self._database_path, bug.trigger)
         self._sites = self._make_sites()
         self._history = History(
-            truths={url: site.truth for url, site in self._sites.items()},
+            truths={
+                (url, place): site.truth
+                for place, sites in self._sites.items()
+                for url, site in sites.items()
+            },
             recipients=("local", "apprise:team"),
             period_s=scenario.period_s,
         )
@@ -166,19 +173,33 @@ class _World:
         self._servers = [self._server(n) for n in range(scenario.servers)]
         self._agents = [self._agent(n) for n in range(scenario.agents)]
 
-    def _make_sites(self) -> dict[str, Site]:
+    def _make_sites(self) -> dict[str | None, dict[str, Site]]:
+        """By the place that they are seen from; None: there are no places."""
         scenario = self._scenario
         urls = [
             f"http://site{n}.example/{path}"
             for n in range(scenario.sites)
             for path in ("", "old")
         ]
-        return make_sites(
+        duration_s, period_s = scenario.duration_s, scenario.period_s
+        if not scenario.locations:
+            sites = make_sites(
+                urls, rng=self._rng, duration_s=duration_s, period_s=period_s
+            )
+            return {None: sites}
+        sites = make_sites(
             urls,
             rng=self._rng,
-            duration_s=scenario.duration_s,
-            period_s=scenario.period_s,
+            duration_s=duration_s,
+            period_s=period_s,
+            outages=(2, 5, 9),
         )
+        return {
+            place: seen_from(
+                sites, rng=self._rng, duration_s=duration_s, period_s=period_s
+            )
+            for place in _places(scenario)
+        }
 
     def _server(self, number: int) -> Server:
         disk = Disk(
@@ -190,10 +211,12 @@ class _World:
         return Server(f"server-{number}", self._common, disk)
 
     def _agent(self, number: int) -> Agent:
+        name = f"agent-{number}"
+        sites = self._sites[self._common.place_of(name)]
         return Agent(
-            f"agent-{number}",
+            name,
             self._servers,
-            ScriptedEngine(self._sites, random.Random(number)),
+            ScriptedEngine(sites, random.Random(number)),
             common=self._common,
             folder=self._folder,
         )
@@ -207,6 +230,9 @@ class _World:
             for n in range(scenario.checks)
         ]
         paths = [PATH.format(path="", checks=_listed(checks))]
+        places = PLACES.format(
+            places=", ".join(_places(scenario)), quorum=scenario.quorum
+        )
         if has_old_path:
             paths.append(PATH.format(path="old", checks=_listed(checks[:1])))
         return _load(
@@ -218,7 +244,12 @@ class _World:
                 retries=scenario.retries,
                 keep=scenario.keep,
                 websites="".join(
-                    WEBSITE.format(n=n, paths="".join(paths)) for n in range(sites)
+                    WEBSITE.format(
+                        n=n,
+                        paths="".join(paths),
+                        places=places if scenario.locations else "",
+                    )
+                    for n in range(sites)
                 ),
             )
         )
@@ -234,7 +265,13 @@ class _World:
         lives += [asyncio.create_task(agent.live()) for agent in self._agents]
         trouble = [
             asyncio.create_task(each)
-            for each in (self._reload(), self._set_clocks(), self._keep_agents_away())
+            for each in (
+                self._reload(),
+                self._set_clocks(),
+                self._keep_agents_away(),
+                self._cut_agents_off(),
+                self._leave_places(),
+            )
         ]
         await asyncio.sleep(scenario.rough_s)
         await asyncio.wait(trouble, timeout=HOUR_S / 2)
@@ -299,6 +336,24 @@ class _World:
             for agent in self._agents:
                 agent.stays_away_until_s = back_at
 
+    async def _cut_agents_off(self) -> None:
+        for _ in range(self._scenario.cut_offs):
+            pause_s = self._scenario.rough_s / (self._scenario.cut_offs + 1)
+            await asyncio.sleep(pause_s * self._rng.uniform(0.2, 0.6))
+            agent = self._rng.choice(self._agents)
+            await agent.be_cut_off(pause_s * self._rng.uniform(0.05, 0.4))
+
+    async def _leave_places(self) -> None:
+        """Keep all agents of a place away for a while."""
+        for _ in range(self._scenario.away):
+            pause_s = self._scenario.rough_s / (self._scenario.away + 1)
+            await asyncio.sleep(pause_s * self._rng.uniform(0.2, 0.6))
+            back_at = self._loop.time() + pause_s * self._rng.uniform(0.1, 0.4)
+            place = self._rng.choice(_places(self._scenario))
+            for agent in self._agents:
+                if agent.place == place:
+                    agent.stays_away_until_s = back_at
+
     def _read_database(self) -> None:
         history, diary = self._history, self._common.diary
         history.leases = diary.leases()
@@ -311,11 +366,16 @@ class _World:
         history.left_out = diary.left_out()
         history.events = diary.events()
         history.deliveries = diary.deliveries()
+        history.dues = diary.dues()
         history.tasks = diary.tasks()
         history.idle_duties = diary.idle_duties(
             START + timedelta(seconds=history.calm_s)
         )
         diary.close()
+
+
+def _places(scenario: Scenario) -> list[str]:
+    return [f"place{n}" for n in range(scenario.locations)]
 
 
 def _listed(checks: list[str]) -> str:
