@@ -193,6 +193,10 @@ class DeliveryError(ArgosError):
         """How long the other side wants to be left alone."""
 
 
+class UnknownRecipient(DeliveryError):
+    """The config has no such recipient."""
+
+
 class UnknownTarget(ArgosError, LookupError):
     """A channel has no such target in its settings."""
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from argos.channels.notice import Notice
-from argos.errors import DeliveryError, UnknownTarget
+from argos.errors import DeliveryError, UnknownRecipient, UnknownTarget
 
 ATTEMPT_TIMEOUT_S = 18.0
 """How long a channel lets one attempt take as a whole; at 20 it is left to itself."""
@@ -166,7 +166,7 @@ def get_channels() -> Mapping[str, type[Channel]]:
 
 def unknown_recipient(recipient: str) -> DeliveryError:
     """The error that no attempt can mend."""
-    return DeliveryError(
+    return UnknownRecipient(
         f"There is no recipient {recipient} in this version of Argos or in its config.",
         permanent=True,
     )

@@ -23,8 +23,9 @@ from argos.core.grouping import (
     list_pending,
     window_end,
 )
+from argos.core.severity import Severity
 from argos.core.text import cut, visible
-from argos.errors import DatabaseError, DeliveryError
+from argos.errors import DatabaseError, DeliveryError, UnknownRecipient
 from argos.schemas import Config
 from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.database import Database, Session
@@ -44,6 +45,8 @@ FIRST_DELAY = timedelta(seconds=5)
 LONGEST_DELAY = timedelta(minutes=10)
 LONGEST_PAUSE = timedelta(minutes=1)
 """How long a recipient rests at most whose channel fails again and again."""
+TAKE_OVER_INTERVAL = timedelta(minutes=10)
+"""So long it may take until all servers have taken over a new config."""
 HORIZON = timedelta(days=1)
 """What could not be sent for so long is given up."""
 JITTER = 0.2
@@ -253,6 +256,8 @@ class _Lane:
                 lambda: self._means.open_channel(self._recipient, general),
                 notice,
             )
+        except UnknownRecipient as err:
+            return self._failed(claim, deliveries, self._believe(err, deliveries))
         except DeliveryError as err:
             return self._failed(claim, deliveries, err)
         except Exception as err:  # a channel's bug is a failed attempt
@@ -262,6 +267,18 @@ class _Lane:
             error = DeliveryError(stumbled(err), is_of_content=True)
             return self._failed(claim, deliveries, error)
         return self._sent(claim)
+
+    def _believe(
+        self, err: UnknownRecipient, deliveries: list[ClaimedDelivery]
+    ) -> DeliveryError:
+        """Believe only after a while that there is no such recipient.
+
+        Another server may have taken over a newer config, which has it.
+        """
+        newest = max(one.created_at for one in deliveries)
+        if self._means.clock.utcnow() - newest >= TAKE_OVER_INTERVAL:
+            return err
+        return DeliveryError(str(err), is_unsent=True)
 
     def _refuse_late_start(self, claim: Claim) -> None:
         """Begin no attempt that may outlast its claim: this process was stopped."""
@@ -295,7 +312,11 @@ class _Lane:
             is_ours = self._finish(session, claim, end)
             if is_ours and is_split:
                 self._split(session, claim, deliveries)
-            if is_ours and dead and not target.is_given_up:
+            # Whoever was taken out of the config need not hear that all is well again.
+            is_missed = not isinstance(err, UnknownRecipient) or any(
+                one.severity is not Severity.OK for one in dead
+            )
+            if is_ours and dead and is_missed and not target.is_given_up:
                 target.is_given_up = True
                 self._tell_others(session, dead, reason, now=now)
             target.failed_at, target.last_error = now, reason

@@ -207,9 +207,10 @@ def test_refused_delivery_does_not_hold_up_the_next(
     "name", ["carrier-pigeon", "apprise:nobody", "mail", "local:x"]
 )
 def test_recipient_that_does_not_exist_is_given_up_with_a_reason(
-    means, add, get, name, caplog
+    means, add, get, name, caplog, clock
 ):
     id_ = add(to=name)
+    clock.move(minutes=10)
 
     Dispatcher(means).run_lane(name)
 
