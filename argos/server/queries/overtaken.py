@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, or_, update
+from sqlalchemy import and_, case, literal, or_, update
 from sqlalchemy.orm import Session
 
+from argos.server.columns import UtcDateTime
 from argos.server.models import Delivery, DeliveryState, DeliveryTarget
 from argos.server.queries.duties import SET_BACK
 
@@ -51,7 +52,11 @@ def bring_back(session: Session, *, now: datetime) -> int:
         )
         .values(
             next_at=None,
-            failed_at=case((has_failed_later, now), else_=DeliveryTarget.failed_at),
+            failed_at=case(
+                # Of the column's type: SQLite keeps whatever it is given.
+                (has_failed_later, literal(now, UtcDateTime)),
+                else_=DeliveryTarget.failed_at,
+            ),
         )
         .execution_options(synchronize_session=False)
     )

@@ -226,7 +226,9 @@ def test_i36_notices_that_a_wrong_clock_put_off_go_out(keep, database, clock, ta
     with database.reading() as session:
         assert list_due_recipients(session, now=clock.now) == ["mail"]
         due = session.scalars(select(Delivery.due_at).order_by(Delivery.id)).all()
+        (failed_at,) = session.scalars(select(DeliveryTarget.failed_at))
     assert due == [clock.now, later]
+    assert failed_at == (clock.now if "failed_after" in target else None)
 
 
 def test_i36_who_asked_for_a_pause_gets_it(keep, database, clock):
