@@ -44,6 +44,8 @@ class News:
     kind: NoticeKind
     since: datetime
     """Since when it is gone, or was."""
+    is_dismissed: bool = False
+    """It was revoked: nobody waits for its return any more."""
 
 
 def read_absences(note: Mapping[str, Any]) -> dict[str, Absence]:
@@ -67,7 +69,11 @@ def look_for_absent(
     if not any(now - moment < tolerated for moment in seen.values()):
         return dict(before), []
     after: dict[str, Absence] = {}
-    news = []
+    news = [
+        News(agent, NoticeKind.AGENT_RETURNED, absence.since, is_dismissed=True)
+        for agent, absence in sorted(before.items())
+        if agent not in seen
+    ]
     for agent, moment in sorted(seen.items()):
         absence = before.get(agent)
         if now - moment < tolerated:

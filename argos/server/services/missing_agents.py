@@ -73,6 +73,8 @@ def watch_agents(work: Work) -> None:
 def _absence_notice(news: News, *, now: datetime) -> Draft:
     is_gone = news.kind is NoticeKind.AGENT_GONE
     words = mark("Agent {agent} is gone") if is_gone else mark("Agent {agent} is back")
+    if news.is_dismissed:
+        words = mark("Agent {agent} is waited for no longer")
     since = Phrase("Gone since") if is_gone else Phrase("Was gone since")
     return Draft(
         kind=news.kind,

@@ -40,6 +40,17 @@ def test_where_all_are_gone_another_notice_tells_it():
     assert look(known, now=now, anna=START, bert=START) == (known, [])
 
 
+def test_an_agent_that_was_told_of_and_revoked_is_waited_for_no_longer():
+    now = START + 10 * MINUTE
+    known = {"bert": Absence(START, START + 6 * MINUTE)}
+
+    after, news = look(known, now=now, anna=now)
+
+    assert after == {}
+    assert kinds(news) == [("bert", NoticeKind.AGENT_RETURNED)]
+    assert news[0].is_dismissed
+
+
 def test_a_server_that_was_away_gives_agents_time_to_come_back():
     now = START + 60 * MINUTE
 
@@ -64,13 +75,6 @@ def test_who_was_gone_for_long_before_anybody_looked_is_not_told():
     now = START + timedelta(days=3)
 
     assert look(now=now, anna=now, bert=START) == ({}, [])
-
-
-def test_an_agent_whose_row_is_gone_is_forgotten():
-    known = {"bert": Absence(START, START + 6 * MINUTE)}
-    now = START + 10 * MINUTE
-
-    assert look(known, now=now, anna=now) == ({}, [])
 
 
 def test_reminders_come_once_an_hour():

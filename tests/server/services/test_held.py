@@ -146,6 +146,19 @@ def test_quiet_hours_keep_back_only_what_is_not_critical(desk):
     assert desk.told == ["worsened", "closed"]
 
 
+def test_the_end_of_what_woke_people_wakes_them_after_a_silence_at_night(desk, host):
+    desk.clock.now = desk.clock.now.replace(hour=23)
+    desk.set(quiet_hours=DailyHours(time(22), time(7), ZoneInfo("UTC")))
+    desk.run("c")
+    desk.silence(HOUR, website=[host])
+    desk.run("o")
+    assert (desk.told, desk.kept) == (["opened"], ["closed"])
+
+    desk.wait(2 * HOUR)
+
+    assert desk.told == ["opened", "closed"]
+
+
 def test_what_waits_in_quiet_hours_comes_in_the_morning(desk):
     desk.clock.now = desk.clock.now.replace(hour=23)
     desk.set(quiet_hours=DailyHours(time(22), time(7), ZoneInfo("UTC")))

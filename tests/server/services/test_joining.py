@@ -8,9 +8,10 @@ from sqlalchemy import select, update
 
 from argos.core.cause import Cause
 from argos.core.severity import Severity
-from argos.server.models import Delivery, Incident
+from argos.server.models import Delivery, Event, Incident, Task
 from argos.server.queries import knowing
 from argos.server.queries.knowing import Acknowledgement
+from argos.server.services.leaving import tell_leaving
 from tests.server.services.test_gathering import (
     AT_ONE_ADDRESS,
     HELD,
@@ -99,3 +100,60 @@ def test_who_never_heard_of_the_first_one_waits_for_nothing(world):
     world.run({"b": AT_ONE_ADDRESS})
 
     assert world.due[1] == NOW
+
+
+def leave(world: World, task_id: int) -> None:
+    with world.database.transaction() as session:
+        tell_leaving(session, [task_id], config=world.config, now=world.clock.now)
+        session.execute(
+            update(Task).where(Task.id == task_id).values(archived_at=world.clock.now)
+        )
+
+
+def told(world: World) -> list[tuple[int, str]]:
+    """What is not kept back, by task."""
+    with world.database.reading() as session:
+        rows = session.execute(
+            select(Event.task_id, Event.kind)
+            .join(Delivery, Delivery.event_id == Event.id)
+            .where(Delivery.state != HELD)
+            .order_by(Delivery.id)
+        )
+        return [(task_id, kind.value) for task_id, kind in rows]
+
+
+@pytest.fixture
+def silent(world: World) -> World:
+    """A website that is down, and another one that is silent for it."""
+    world.add("a", "b")
+    world.run({"a": AT_ONE_ADDRESS})
+    world.clock.now += HOLD
+    world.run({"b": AT_ONE_ADDRESS})
+    world.let_go()
+    return world
+
+
+def test_nobody_hears_of_a_silent_part_that_leaves_the_config(silent):
+    leave(silent, 2)
+    silent.run({"a": None})
+    silent.clock.now += HOLD
+    silent.let_go()
+
+    assert told(silent) == [(1, "opened"), (1, "closed")]
+
+
+def test_a_silent_part_is_told_when_what_speaks_for_it_leaves_the_config(silent):
+    leave(silent, 1)
+    silent.let_go()
+    assert told(silent) == [(1, "opened"), (1, "closed")]
+
+    silent.clock.now += HOLD
+    silent.let_go()
+    silent.run({"b": None})
+
+    assert sorted(told(silent)) == [
+        (1, "closed"),
+        (1, "opened"),
+        (2, "closed"),
+        (2, "opened"),
+    ]
