@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from argos.server.arrays import PackedArray, pack_array
@@ -43,7 +45,15 @@ def run(session: Session, sql: str, parameters: Mapping[str, Any]) -> Sequence[A
     """
     text_ = sql if is_sqlite(session) else _for_psycopg(sql)
     result = session.connection().exec_driver_sql(text_, dict(parameters))
-    return result.all() if result.returns_rows else ()
+    if not result.returns_rows:
+        return ()
+    try:
+        # Of its own rows SQLAlchemy would make others.
+        rows: Sequence[Any] = result.cursor.fetchall()
+    except sqlite3.OperationalError as err:  # of a row that is read later than others
+        raise OperationalError(sql, None, err) from err
+    result.close()
+    return rows
 
 
 @lru_cache(maxsize=1024)
@@ -162,22 +172,14 @@ class RowSource:
             values = self.parameters(session, rows)
             return connection.exec_driver_sql(sql, values).rowcount
         sql, places = _for_one_row(template, tuple(self.columns))
-        return connection.exec_driver_sql(sql, self._native(rows, places)).rowcount
-
-    def _native(
-        self, rows: Sequence[Sequence[Any]], places: Sequence[int]
-    ) -> list[tuple[Any, ...]]:
-        """Values of the rows as SQLite's driver takes them at once.
-
-        It takes members of enums and truths too, but looks for an adapter of each.
-        """
         columns = [
-            list(map(_NATIVE[kind], values)) if kind in _NATIVE else values
+            list(map(NATIVE[kind], values)) if kind in NATIVE else values
             for kind, values in zip(
                 self.columns.values(), zip(*rows, strict=True), strict=True
             )
         ]
-        return list(zip(*(columns[place] for place in places), strict=True))
+        native = list(zip(*(columns[place] for place in places), strict=True))
+        return connection.exec_driver_sql(sql, native).rowcount
 
 
 @lru_cache(maxsize=256)
@@ -213,9 +215,13 @@ def _native_truth(truth: bool | None) -> int | None:
     return None if truth is None else int(truth)
 
 
-_NATIVE: Mapping[str, Callable[[Any], Any]] = {
+NATIVE: Mapping[str, Callable[[Any], Any]] = {
     "timestamptz": _native_moment,
     "severity": _native_name,
     "status": _native_name,
     "boolean": _native_truth,
 }
+"""Makes of a value of each type what SQLite's driver takes at once.
+
+It takes members of enums and truths too, but looks for an adapter of each.
+"""

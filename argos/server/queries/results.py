@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from argos.core.severity import Severity, Status
 from argos.server.models import Task
 from argos.server.queries.bulk import (
+    NATIVE,
     RowSource,
     id_in,
     id_list,
@@ -162,7 +164,7 @@ _NEW_RESULTS = RowSource({
     **_TIMINGS,
     "left_out": "integer",
 })
-_NUMBERED_RESULTS = RowSource({"id": "bigint", **_NEW_RESULTS.columns})
+_moment, _name = NATIVE["timestamptz"], NATIVE["status"]
 _TASK_MOVES = RowSource({
     "id": "bigint",
     "severity": "severity",
@@ -200,7 +202,8 @@ ON CONFLICT (task_id, submitted_at) DO NOTHING
 RETURNING task_id, id
 """  # noqa: S608  # names of columns
 _ADD_RESULTS_SQLITE = f"""
-INSERT INTO results (id, {_COLUMNS}) SELECT id, {_COLUMNS} FROM {{rows}} WHERE true
+INSERT INTO results (id, {_COLUMNS})
+VALUES (?{", ?" * len(NewResult._fields)})
 ON CONFLICT (task_id, submitted_at) DO NOTHING
 """  # noqa: S608  # names of columns
 _FIND_RESULTS = """
@@ -303,32 +306,44 @@ def _add_single(session: Session, results: Sequence[NewResult]) -> list[Stored]:
 
 def _row(result: NewResult) -> tuple[Any, ...]:
     """A result as it is stored: what goes without saying takes no room."""
-    task_id, agent_id, submitted_at, received_at, status, severity, context, *more = (
-        result
-    )
-    is_late, in_maintenance, *timings, timing_error_us, left_out = more
+    received_at: datetime | None = result.received_at
+    if abs(result.received_at - result.submitted_at) <= PROMPT:
+        received_at = None
     return (
+        *result[:3],
+        received_at,
+        result.status,
+        result.severity,
+        None if result.context == "{}" else result.context,
+        result.is_late or None,
+        result.in_maintenance or None,
+        *result[9:15],
+        result.timing_error_us or None,
+        result.left_out or None,
+    )
+
+
+def _native_row(id_: int, row: Sequence[Any]) -> tuple[Any, ...]:
+    """A numbered result as SQLite's driver takes it."""
+    task_id, agent_id, submitted_at, received_at, status, severity, *others = row
+    return (
+        id_,
         task_id,
         agent_id,
-        submitted_at,
-        None if abs(received_at - submitted_at) <= PROMPT else received_at,
-        status,
-        severity,
-        None if context == "{}" else context,
-        is_late or None,
-        in_maintenance or None,
-        *timings,
-        timing_error_us or None,
-        left_out or None,
+        _moment(submitted_at),
+        _moment(received_at),
+        _name(status),
+        _name(severity),
+        *others,
     )
 
 
 def _add_to_sqlite(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[int, int]:
     """Number the rows ourselves: nobody else writes meanwhile."""
     [(last_id,)] = run(session, "SELECT coalesce(max(id), 0) FROM results", {})
-    numbered = [(id_, *row) for id_, row in enumerate(rows, last_id + 1)]
-    count = _NUMBERED_RESULTS.write(session, _ADD_RESULTS_SQLITE, numbered)
-    if count == len(rows):
+    numbered = list(map(_native_row, count(last_id + 1), rows))
+    added = session.connection().exec_driver_sql(_ADD_RESULTS_SQLITE, numbered)
+    if added.rowcount == len(rows):
         return {task_id: id_ for id_, task_id, *_ in numbered}
     new = "SELECT task_id, id FROM results WHERE id > :last_id"
     return dict(run(session, new, {"last_id": last_id}))

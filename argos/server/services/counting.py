@@ -54,13 +54,15 @@ class Counting:
         moment: datetime | None = None
         hour = 0
         times: dict[tuple[bytes, int, int], int] = {}
+        count_task = self._by_task.count
         for result in results:
             if result.submitted_at != moment:  # the checks of a run have the same
                 moment = result.submitted_at
                 hour = hour_of(moment)
+            task_id = result.task_id
             kind = Kind.of(result.severity, in_maintenance=result.in_maintenance)
-            self._by_task.count(result.task_id, hour, kind)
-            group = self._group_of(result.task_id)
+            count_task(task_id, hour, kind)
+            group = self._group_of(task_id)
             if group is not None and is_answer_time(result):
                 assert result.total_us is not None
                 key = group.key, hour, slot(result.total_us)
@@ -84,10 +86,7 @@ class Counting:
     def calm_task_moves(self) -> list[CalmMove]:
         """The moves of calm tasks, likewise."""
         hours = self._by_task.open
-        return [
-            CalmMove(move.id, move.completed_at, move.applied_lease_no, *hours[move.id])
-            for move in self.calm_moves
-        ]
+        return [CalmMove(*move[:3], *hours[move.id]) for move in self.calm_moves]
 
     def schedule_moves(self) -> list[ScheduleMove]:
         """The moves of task groups, likewise."""

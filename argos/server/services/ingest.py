@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from argos.core.incident import EventKind, Outcome, Patience, Reason, Step, advance
+from argos.core.schedule import EPOCH
 from argos.core.severity import Severity, Status
 from argos.core.suspicion import WINDOW
 from argos.protocol import (
@@ -70,6 +71,7 @@ log = logging.getLogger(__name__)
 
 NOT_BELIEVED = "The agent fails on most websites, where other agents succeed."
 
+_WELL = (Status.SUCCESS, Severity.OK)
 _Verdicts = dict[int, tuple[Status, Severity]]
 """By the items' places in the report."""
 
@@ -128,6 +130,8 @@ class Batch:
     _ids: list[int] = field(default_factory=list)
     _stored_at: dict[int, datetime] = field(default_factory=dict)
     """By tasks whose last run is reported once more: when it was measured."""
+    _last_run: tuple[object, datetime] = (None, EPOCH)
+    """The run of the last item, and when that was measured."""
     _votes: Votes = field(default_factory=Votes)
     _witnesses: Witnesses | None = None
     _is_suspect: bool = False
@@ -218,8 +222,7 @@ class Batch:
         ids |= {
             item.result.task_id
             for item in read
-            if (verdict := verdicts.get(item.index))
-            and verdict != (Status.SUCCESS, Severity.OK)
+            if (verdict := verdicts.get(item.index)) and verdict != _WELL
         }
         if ids:
             self._tasks = queries.lock_tasks(session, ids=sorted(ids))
@@ -237,12 +240,7 @@ class Batch:
         )
         if not is_moving and self._keeping.knows(task, item.result.lease_no):
             return
-        submitted_at = measured_at(
-            item.result,
-            schedule,
-            stored_at=self._stored_at.get(task.id),
-            now=self.now,
-        )
+        submitted_at = self._measured_at(item.result, schedule, task)
         if self._keeping.is_sparing and self._moved.get(task.id) == submitted_at:
             return  # the same result twice in this batch, of which one has no row
         status, severity = verdicts[item.index]
@@ -253,20 +251,19 @@ class Batch:
         if is_doubted:
             status, severity = Status.ERROR, Severity.UNKNOWN
             context = json.dumps({DOUBT: NOT_BELIEVED} | item.facts)
-        self._results.append(
-            NewResult(
-                task.id,
-                self.agent,
-                submitted_at,
-                self.now,
-                status,
-                severity,
-                context,
-                not is_moving,
-                False,  # in maintenance
-                *item.timings,
-            )
+        result = NewResult(
+            task.id,
+            self.agent,
+            submitted_at,
+            self.now,
+            status,
+            severity,
+            context,
+            not is_moving,
+            False,  # in maintenance
+            *item.timings,
         )
+        self._results.append(result)
         if is_moving:
             assert schedule is not None
             self._moved[task.id] = submitted_at
@@ -280,6 +277,22 @@ class Batch:
                 run.end_at(submitted_at)
             else:
                 self._move(item, restless, run, is_doubted=is_doubted)
+
+    def _measured_at(
+        self,
+        result: AgentResult | ReadResult,
+        schedule: ScheduleRow | None,
+        task: Glance,
+    ) -> datetime:
+        """When a result was measured; the checks of a run are at one moment."""
+        stored_at = self._stored_at.get(task.id) if self._stored_at else None
+        key = result.elapsed_us, result.leased_at, task.group_id
+        if stored_at is None and key == self._last_run[0]:
+            return self._last_run[1]
+        moment = measured_at(result, schedule, stored_at=stored_at, now=self.now)
+        if stored_at is None:
+            self._last_run = key, moment
+        return moment
 
     def _move(
         self, item: ReadItem, task: TaskRow, run: Run, *, is_doubted: bool
@@ -349,6 +362,7 @@ class Batch:
         self, read: Sequence[ReadItem], verdicts: "_Verdicts"
     ) -> Iterator[Look]:
         leased_at, elapsed_us, is_fresh = None, None, True
+        well: tuple[str, bool] | None = None
         for item in read:
             result = item.result
             task = self._glances.get(result.task_id)
@@ -358,14 +372,14 @@ class Batch:
             if result.elapsed_us != elapsed_us or result.leased_at != leased_at:
                 leased_at, elapsed_us = result.leased_at, result.elapsed_us
                 is_fresh = self._is_fresh(result)
-            if is_fresh:
-                failed = verdicts[item.index][1] is not Severity.OK
-                yield Look(
-                    task.domain,
-                    failed,
-                    failed and is_cut_off(item),
-                    self._is_untold(task.id),
-                )
+            if not is_fresh:
+                continue
+            failed = verdicts[item.index][1] is not Severity.OK
+            is_untold = self._is_untold(task.id)
+            if failed or (task.domain, is_untold) != well:
+                yield Look(task.domain, failed, failed and is_cut_off(item), is_untold)
+                # That another check of it is well, too, says no more.
+                well = None if failed else (task.domain, is_untold)
 
     def _is_untold(self, task_id: int) -> bool:
         task = self._tasks.get(task_id)
