@@ -76,6 +76,7 @@ def _outage(kind: str, url: str, folder: Path, sizes: Sequence[int]) -> None:
             members = (place + 1) * GROUPS * len(CHECKS)
             if members in sizes:
                 last = statistics.mean(costs[-LAST_REPORTS:])
+                _analyze(database)
                 say(f"  {name} {members:7}: {statistics.mean(costs):6.0f} {last:6.0f}")
     with database.reading() as session:
         rows = session.execute(
@@ -101,9 +102,14 @@ def _add_websites(url: str) -> None:
                 " (SELECT w.id FROM websites w WHERE w.domain = tasks.domain)"
             )
         )
+    _analyze(database)
+    database.close()
+
+
+def _analyze(database: Database) -> None:
+    """As PostgreSQL does by itself in an outage, which takes longer than here."""
     with database.engine.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
-    database.close()
 
 
 def _lease_again(database: Database, now: datetime, lease_no: int) -> None:
