@@ -275,8 +275,9 @@ class _Lane:
 
         Another server may have taken over a newer config, which has it.
         """
-        newest = max(one.created_at for one in deliveries)
-        if self._means.clock.utcnow() - newest >= TAKE_OVER_INTERVAL:
+        # Whoever knew it would have sent the oldest by now.
+        oldest = min(one.created_at for one in deliveries)
+        if self._means.clock.utcnow() - oldest >= TAKE_OVER_INTERVAL:
             return err
         return DeliveryError(str(err), is_unsent=True)
 

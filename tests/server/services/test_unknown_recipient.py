@@ -86,6 +86,17 @@ def test_a_problem_that_nobody_hears_of_is_said_to_others(desk):
     assert states(desk) == ["dead", "undelivered"]
 
 
+def test_what_comes_later_does_not_put_off_the_end(desk):
+    tell(desk, "c")
+    desk.clock.now += timedelta(minutes=9)
+    send(desk)
+    tell(desk, "o")
+    desk.clock.now += timedelta(minutes=1)
+    send(desk)
+
+    assert states(desk)[:2] == ["dead", "dead"]
+
+
 def test_a_recovery_of_whoever_was_taken_out_of_the_config_is_missed_by_nobody(desk):
     tell(desk, "c")
     with desk.database.transaction() as session:
