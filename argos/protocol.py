@@ -4,10 +4,10 @@
 agents and servers of 0.10.3, which leave out, or ignore, what is marked as ours.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from argos.core.probe import IPVersion
@@ -41,12 +41,10 @@ Method = Literal[
 Microseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One task, as the server hands it out.
 
-    No model: an agent reads five of them for each probe, and makes sure of their types
-    in another way (`argos.agent.client`).
+    No model: an agent reads five of them for each probe.
     """
 
     id: int
@@ -74,10 +72,14 @@ class Task:
     """Ours: the server's clock at the lease, UTC; to be sent back with the result."""
     timeout_s: float | None = None
     """Ours: the total deadline of the probe, in seconds."""
-    options: dict[str, Any] | None = field(default=None, repr=False)
+    options: dict[str, Any] | None = None
     """Ours: how the probe differs from the usual one; see `argos.core.options`."""
     due_in_s: float = 0.0
     """Ours: how long after the answer the probe is due; not 0 only if asked `ahead`."""
+
+    def __repr__(self) -> str:
+        # Without the options, which may hold passwords.
+        return f"Task(id={self.id}, check={self.check!r}, url={self.url!r})"
 
 
 class PhaseTimings(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from argos.agent.judging import describe_error, judge
-from argos.checks import get_registered_check
+from argos.checks import BaseCheck, get_registered_check
 from argos.checks.base import Verdict
 from argos.core.options import NO_OPTIONS, ProbeOptions, read_options
 from argos.core.probe import (
@@ -65,10 +65,16 @@ def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
     """Sort tasks by the request that answers them; never raises."""
     probes: dict[Any, Probe] = {}
     members: dict[Any, list[Task]] = {}
+    patterned = set()
     hopeless = []
+    last: tuple[Task, Probe] | None = None
     for task in tasks:
         try:
-            probe = make_probe(task)
+            check = get_registered_check(task.check)
+            # Tasks of a group come one after the other.
+            if last is None or not _is_same_request(task, last[0]):
+                last = task, _probe_of_task(*_request_of(task))
+            probe = _prepare(check, task, last[1])
         except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
             hopeless.append((task, describe_error(err)))
             continue
@@ -78,15 +84,28 @@ def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
         else:
             probes[key] = probe
             members[key] = [task]
-        if get_registered_check(task.check).wants_handshake:
+        if check.wants_handshake:
             probes[key] = _listening(*_request_of(task))
-    groups = [_make_group(probe, members[key]) for key, probe in probes.items()]
+        if task.check.endswith(_PATTERN_CHECKS):
+            patterned.add(key)
+    groups = [
+        ProbeGroup(probe, tuple(members[key]), key in patterned)
+        for key, probe in probes.items()
+    ]
     return ProbePlan(groups, hopeless)
 
 
-def _make_group(probe: Probe, tasks: list[Task]) -> ProbeGroup:
-    has_patterns = any(task.check.endswith(_PATTERN_CHECKS) for task in tasks)
-    return ProbeGroup(probe, tuple(tasks), has_patterns)
+def _is_same_request(task: Task, other: Task) -> bool:
+    """Whether they surely ask the same; False says nothing."""
+    return (
+        task.url == other.url
+        and task.options is None
+        and other.options is None
+        and task.method == other.method
+        and task.ip_version == other.ip_version
+        and task.request_data == other.request_data
+        and task.timeout_s == other.timeout_s
+    )
 
 
 def make_probe(task: Task) -> Probe:
@@ -95,6 +114,13 @@ def make_probe(task: Task) -> Probe:
     For the same request it is the same object: so tasks are sorted, and so a worker
     knows what it was told before.
     """
+    check = get_registered_check(task.check)
+    return _prepare(check, task, _probe_of_task(*_request_of(task)))
+
+
+def _prepare(check: type[BaseCheck], task: Task, probe: Probe) -> Probe:
+    if check.prepare_probe(probe) is probe:
+        return probe
     return _probe_of_check(task.check, *_request_of(task))
 
 

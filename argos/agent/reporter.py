@@ -114,9 +114,12 @@ class Reporter:
 
     def add(self, results: Iterable[bytes]) -> None:
         """Queue results, each a JSON object; returns at once."""
+        was_empty = not self._queue
         self._queue.extend(results)
         self._forget_oldest()
-        self._changed.set()
+        # Nobody waits for what lies between the first result and a full batch.
+        if was_empty or len(self._queue) >= self._limit:
+            self._changed.set()
 
     async def run(self) -> None:
         """Report until cancelled, or until all is done after `close`."""
@@ -191,13 +194,14 @@ class Reporter:
         return self._backoff.failures > 0
 
     def _take(self) -> list[bytes]:
+        queue, limit = self._queue, self._limit
         batch: list[bytes] = []
         size = 0
-        while self._queue and len(batch) < self._limit:
-            size += len(self._queue[0]) + 1
+        while queue and len(batch) < limit:
+            size += len(queue[0]) + 1
             if batch and size > MAX_BATCH_BYTES:
                 break
-            batch.append(self._queue.popleft())
+            batch.append(queue.popleft())
         return batch
 
     def _forget_oldest(self) -> None:

@@ -5,11 +5,13 @@ probing; tests read them back as models.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-import msgspec
+import msgspec.structs
 
 from argos.agent.judging import describe_error
 from argos.checks.base import Verdict
@@ -21,9 +23,13 @@ from argos.protocol import MAX_CONTEXT_BYTES, Task
 CERTIFICATE_CHECK = "ssl-certificate-expiration"
 """The one check whose verdict 0.10.3 lets the server judge."""
 
-_STATUSES = {status: status.value.encode() for status in Status}
+_STATUSES = {
+    status: b',"status":"%b","context":' % status.value.encode() for status in Status
+}
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_PHASE_US = 2**31 - 1
+_find_odd_time = re.compile(rb"-|[0-9]{10}").search
+"""What may be out of the bounds of a phase."""
 _LONGEST_ESCAPE = 6
 """Bytes that JSON in ASCII needs at most for a byte of JSON in UTF-8."""
 _encode = msgspec.json.Encoder().encode
@@ -38,17 +44,18 @@ def encode_results(
 ) -> list[bytes]:
     """What to report of tasks that one probe answers, `elapsed` after their lease."""
     ending = _encode_ending(elapsed, timings)
-    lease: tuple[Task, bytes] | None = None
+    last: Task | None = None
+    rest = b""
     results = []
     for task, verdict in verdicts:
         status, facts = verdict.status, verdict.facts
         if task.lease_no is None:
             status, facts = _legacy_form(task, verdict)
-        if lease is None or not _share_lease(task, lease[0]):
-            lease = task, _encode_lease(task)
+        if last is None or not _share_lease(task, last):
+            last, rest = task, _encode_lease(task) + ending
+        text = encode_facts(facts) if facts else b"{}"
         results.append(
-            b'{"task_id":%d,"status":"%b","context":%b%b%b'
-            % (task.id, _STATUSES[status], encode_facts(facts), lease[1], ending)
+            b'{"task_id":%d%b%b%b' % (task.id, _STATUSES[status], text, rest)
         )
     return results
 
@@ -70,7 +77,7 @@ def encode_facts(facts: Mapping[str, Any]) -> bytes:
 
 
 def _share_lease(task: Task, other: Task) -> bool:
-    return (task.group_id, task.lease_no) == (other.group_id, other.lease_no)
+    return task.group_id == other.group_id and task.lease_no == other.lease_no
 
 
 def _encode_lease(task: Task) -> bytes:
@@ -78,32 +85,34 @@ def _encode_lease(task: Task) -> bytes:
     if task.lease_no is not None:
         text += f',"lease_no":{task.lease_no}'
     if task.leased_at is not None:
-        text += f',"leased_at":"{task.leased_at.isoformat()}"'
+        text += _encode_moment(task.leased_at)
     return text.encode()
 
 
+@lru_cache(maxsize=16)
+def _encode_moment(leased_at: datetime) -> str:
+    """The same for all tasks of a lease."""
+    return f',"leased_at":"{leased_at.isoformat()}"'
+
+
 def _encode_ending(elapsed: timedelta, timings: Timings | None) -> bytes:
-    text = f',"elapsed_us":{max(0, elapsed // _MICROSECOND)}'
-    if timings is not None:
-        text += f',"timings":{{{_encode_phases(timings)}}}'
-    return f"{text}}}".encode()
+    elapsed_us = max(0, elapsed // _MICROSECOND)
+    if timings is None:
+        return b',"elapsed_us":%d}' % elapsed_us
+    phases = _encode(timings)
+    if _find_odd_time(phases):
+        phases = _bound_phases(timings)
+    return b',"elapsed_us":%d,"timings":%b}' % (elapsed_us, phases)
 
 
-def _encode_phases(timings: Timings) -> str:
-    phases = (
-        ("dns_us", timings.dns_us),
-        ("connect_us", timings.connect_us),
-        ("tls_us", timings.tls_us),
-        ("first_byte_us", timings.first_byte_us),
-        ("transfer_us", timings.transfer_us),
-        ("total_us", timings.total_us),
-        ("timing_error_us", timings.timing_error_us),
-    )
-    return ",".join([
-        f'"{name}":{min(max(0, value), _LONGEST_PHASE_US)}'
-        for name, value in phases
+def _bound_phases(timings: Timings) -> bytes:
+    """The phases as far as the protocol goes."""
+    phases = {
+        name: min(max(0, value), _LONGEST_PHASE_US)
+        for name, value in msgspec.structs.asdict(timings).items()
         if value is not None
-    ])
+    }
+    return _encode(phases)
 
 
 def _legacy_form(task: Task, verdict: Verdict) -> tuple[Status, Mapping[str, Any]]:

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from argos.core.headers import HeaderFields, join_fields
 from argos.core.probe import FailureKind, Outcome, Probe, ProbeFailure, ProbeResponse
+from argos.core.schedule import EPOCH
 from argos.core.severity import DEFAULT_SEVERITY, Severity, Status
 from argos.core.text import cut, visible
 from argos.errors import CheckNotFound, ExpectedError
@@ -79,6 +81,8 @@ class BaseCheck:
     is_success_silent: ClassVar[bool] = False
     """Do the facts of a success say nothing but what was expected? The server does not
     keep them then."""
+    sees_only_status: ClassVar[bool] = False
+    """Does the verdict on an answer depend on nothing but its status code?"""
     passing_facts: ClassVar[frozenset[str]] = frozenset()
     """Facts that differ from run to run although nothing has changed."""
 
@@ -119,11 +123,19 @@ class BaseCheck:
     @classmethod
     def evaluate(cls, outcome: Outcome, expected: str, *, now: datetime) -> Verdict:
         """Judge an outcome. Never raises: what cannot be judged is status `error`."""
+        if cls.sees_only_status and isinstance(outcome, ProbeResponse):
+            return _judged_by_status(cls.name, expected, outcome.status_code)
+        return cls._evaluate(outcome, expected, now=now)
+
+    @classmethod
+    def _evaluate(cls, outcome: Outcome, expected: str, *, now: datetime) -> Verdict:
         try:
             verdict = cls.decide(outcome, _parsed(cls.name, expected), now=now)
             facts = verdict.facts
             if cls.shows_expected and isinstance(outcome, ProbeResponse):
                 facts = {"expected": expected, **facts}
+            elif not facts:
+                return verdict
             return Verdict(verdict.status, tidy_facts(facts))
         except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
             facts = _error_facts(str(err), type(err).__name__)
@@ -167,6 +179,13 @@ class BaseCheck:
 def _parsed(name: str, expected: str) -> Any:
     """What the text means; the same from run to run, and never changed by a check."""
     return get_registered_check(name).parse_expected(expected)
+
+
+@lru_cache(maxsize=_CACHED_EXPECTATIONS)
+def _judged_by_status(name: str, expected: str, code: int) -> Verdict:
+    """A website's status is mostly the same, and so is what a check says of it."""
+    check = get_registered_check(name)
+    return check._evaluate(ProbeResponse(code), expected, now=EPOCH)  # noqa: SLF001  # the same module
 
 
 def get_registered_check(name: str) -> type[BaseCheck]:
@@ -266,10 +285,12 @@ def never_codes(values: list[Any]) -> str | None:
     )
 
 
-def header_value(response: ProbeResponse, name: str) -> str | None:
-    """The value of a header, by its lower-case name; repeated ones joined by ", "."""
-    values = [value for key, value in response.headers if key == name]
-    return ", ".join(values) if values else None
+def header_values(response: ProbeResponse) -> Mapping[str, str]:
+    """The headers by lower-case name; values of repeated ones are joined by ", "."""
+    headers = response.headers
+    if isinstance(headers, HeaderFields):
+        return headers.values
+    return join_fields(headers)
 
 
 def failed(reason: str, facts: Facts | None = None) -> Verdict:
@@ -305,11 +326,15 @@ def tidy_facts(facts: Facts) -> dict[str, Any]:
     tidy: dict[str, Any] = {}
     length = 0
     for key, value in facts.items():
-        if isinstance(value, str):
+        if not isinstance(value, str):
+            tidy[key] = value
+        elif len(value) <= MAX_FACT_LENGTH and value.isprintable():
+            # Most are, for which the calls below would be dear.
+            tidy[key] = value
+            length += len(value)
+        else:
             tidy[key] = text = cut(visible(value), MAX_FACT_LENGTH)
             length += len(text)
-        else:
-            tidy[key] = value
     if length > _SURELY_SMALL:
         _shorten(tidy)
     return tidy

@@ -5,7 +5,7 @@ from argos.checks.base import (
     BaseCheck,
     Verdict,
     failed,
-    header_value,
+    header_values,
 )
 from argos.core.probe import ProbeResponse
 from argos.core.severity import Status
@@ -55,7 +55,7 @@ class HTTPBodyLike(BaseCheck):
 
 
 def _text(response: ProbeResponse) -> str:
-    return decode_body(response.body, header_value(response, "content-type"))
+    return decode_body(response.body, header_values(response).get("content-type"))
 
 
 def _text_quirk(value: object, expected: str) -> str | None:

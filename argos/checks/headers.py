@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from argos.checks.base import (
     BaseCheck,
     Verdict,
     failed,
-    header_value,
+    header_values,
     parse_json,
     parse_patterns,
     patterns_quirk,
@@ -49,13 +50,13 @@ class HTTPHeadersContain(BaseCheck):
 
     @classmethod
     def judge(cls, response: ProbeResponse, wanted: list[str]) -> Verdict:
-        present = {name for name, _ in response.headers}
-        found = [name.lower() for name in wanted if name.lower() in present]
+        present = header_values(response)
+        found = tuple([low for name in wanted if (low := name.lower()) in present])
+        facts = {"retrieved": _list_names(found)}
+        if len(found) == len(wanted):
+            return Verdict(Status.SUCCESS, facts)
         missing = [name for name in wanted if name.lower() not in present]
-        facts = {"retrieved": json.dumps(found)}
-        if missing:
-            return failed(f"Missing: {', '.join(missing)}.", facts)
-        return Verdict(Status.SUCCESS, facts)
+        return failed(f"Missing: {', '.join(missing)}.", facts)
 
 
 class HTTPHeadersHave(BaseCheck):
@@ -122,18 +123,32 @@ class HTTPHeadersLike(BaseCheck):
         return _verdict(found, wrong)
 
 
+@lru_cache(maxsize=1024)
+def _list_names(names: tuple[str, ...]) -> str:
+    """As JSON; a website has mostly the same ones."""
+    return json.dumps(names)
+
+
+@lru_cache(maxsize=1024)
+def _list_values(shown: tuple[tuple[str, str], ...]) -> str:
+    return _encode(dict(shown))
+
+
 def _values(response: ProbeResponse, names: Iterable[str]) -> dict[str, str]:
     """The values of those headers that are there, by lower-case name."""
-    values = {name.lower(): header_value(response, name.lower()) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
+    present = header_values(response)
+    return {low: present[low] for name in names if (low := name.lower()) in present}
 
 
 def _verdict(found: dict[str, str], wrong: list[str]) -> Verdict:
-    shown = {
-        name: "(hidden)" if name in _SECRET_HEADERS else cut(value, _MAX_VALUE_LENGTH)
+    shown = [
+        (
+            name,
+            "(hidden)" if name in _SECRET_HEADERS else cut(value, _MAX_VALUE_LENGTH),
+        )
         for name, value in found.items()
-    }
-    facts = {"retrieved": _encode(shown)}
+    ]
+    facts = {"retrieved": _list_values(tuple(shown))}
     if not wrong:
         return Verdict(Status.SUCCESS, facts)
     missing = [name for name in wrong if name.lower() not in found]

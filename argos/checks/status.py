@@ -12,6 +12,7 @@ class HTTPStatus(BaseCheck):
     """The status code is this one."""
 
     name = "status-is"
+    sees_only_status = True
     is_success_silent = True
 
     @classmethod
@@ -41,6 +42,7 @@ class HTTPStatusIn(BaseCheck):
     """The status code is one of these."""
 
     name = "status-in"
+    sees_only_status = True
     shows_expected = True
 
     @classmethod

@@ -4,7 +4,7 @@ Most checks never do, and reading them would cost as much as all else that is do
 an answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 HeaderField = tuple[str, str]
@@ -14,12 +14,20 @@ HeaderField = tuple[str, str]
 class HeaderFields(Sequence[HeaderField]):
     """The fields of one answer, in the order of arrival; equal to a tuple of them."""
 
-    __slots__ = ("_fields", "block")
+    __slots__ = ("_fields", "_values", "block")
 
     def __init__(self, block: bytes) -> None:
         self.block = block
         """The lines as they came: the status line first, an empty line last."""
         self._fields: tuple[HeaderField, ...] | None = None
+        self._values: dict[str, str] | None = None
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """By name, in lower case; those of repeated names joined."""
+        if self._values is None:
+            self._values = join_fields(self.read())
+        return self._values
 
     def read(self) -> tuple[HeaderField, ...]:
         """All fields; repeated names stay apart."""
@@ -50,6 +58,14 @@ class HeaderFields(Sequence[HeaderField]):
 
     def __repr__(self) -> str:
         return repr(self.read())
+
+
+def join_fields(fields: Iterable[HeaderField]) -> dict[str, str]:
+    """The fields by name; the values of repeated names are joined by ", "."""
+    values: dict[str, str] = {}
+    for name, value in fields:
+        values[name] = f"{values[name]}, {value}" if name in values else value
+    return values
 
 
 def _read(block: bytes) -> tuple[HeaderField, ...]:

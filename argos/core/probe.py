@@ -59,7 +59,7 @@ class Probe:
 
 # Several of these are made for every probe, twice: a dataclass would take ten times as
 # long.
-class Timings(msgspec.Struct, frozen=True, gc=False):
+class Timings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How long each phase of a probe took, in microseconds; None: it did not happen."""
 
     dns_us: int | None = None

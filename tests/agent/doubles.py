@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
+
+from msgspec.structs import replace as change
 
 from argos.agent.backoff import Backoff
 from argos.agent.client import LeaseAnswer, LeaseRequest
@@ -64,7 +65,7 @@ def make_tasks(count: int, *, first: int = 0, **changes: Any) -> list[Task]:
 def as_legacy(tasks: list[Task]) -> list[Task]:
     """The tasks as a 0.10.3 server gives them out."""
     return [
-        replace(task, group_id=None, lease_no=None, leased_at=None, timeout_s=None)
+        change(task, group_id=None, lease_no=None, leased_at=None, timeout_s=None)
         for task in tasks
     ]
 

@@ -11,6 +11,7 @@ from argos.agent.probing import (
     choose_outcome,
     is_quick,
     judge_group,
+    make_probe,
     parse_request_data,
     plan_probes,
     second_look,
@@ -365,3 +366,25 @@ def test_an_option_of_a_newer_server_is_an_error_that_says_so():
         "This agent does not know the probe option retries: it is older than the server."
     )
     assert len(plan.groups) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"url": "https://example.org/other"},
+        {"method": "POST"},
+        {"ip_version": "6"},
+        {"request_data": '{"data": "x"}'},
+        {"timeout_s": 5.0},
+        {"options": {"follow": 2}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_neighbours_in_a_lease_that_ask_for_anything_else_have_their_own_probe(change):
+    usual, other = make_task(id=1), make_task(id=2, **change)
+
+    groups = plan_probes([usual, other, make_task(id=3)]).groups
+
+    assert [[task.id for task in group.tasks] for group in groups] == [[1, 3], [2]]
+    assert groups[1].probe == make_probe(other)
+    assert groups[0].probe != groups[1].probe

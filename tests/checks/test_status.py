@@ -145,3 +145,16 @@ def test_status_in_shows_what_was_expected_and_what_came():
         "retrieved": 404,
         "reason": "The status code is 404.",
     }
+
+
+@pytest.mark.parametrize("check", [HTTPStatus, HTTPStatusIn])
+def test_verdict_of_a_status_is_the_same_whatever_else_the_answer_has(check):
+    expected = check.encode_expected(200 if check is HTTPStatus else [200, 204])
+
+    for code, status in [(200, Status.SUCCESS), (404, Status.FAILURE)] * 2:
+        plain = evaluate(check.name, expected, make_response(status_code=code))
+        other = make_response(b"other", status_code=code, headers=(("a", "b"),))
+
+        assert plain.status is status
+        assert plain.facts["retrieved"] == code
+        assert evaluate(check.name, expected, other) == plain

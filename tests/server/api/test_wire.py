@@ -6,7 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from argos.server.queries.leases import LeasedTask
-from argos.server.routes.api.wire import LegacyTask, OurTask, encode_tasks
+from argos.server.routes.api.wire import (
+    LegacyTask,
+    OurTask,
+    describe_task,
+    encode_tasks,
+)
 
 LEASED_AT = datetime(2026, 3, 14, 12, tzinfo=UTC)
 TASK = LeasedTask(
@@ -49,3 +54,10 @@ def test_each_field_has_the_value_of_its_name(is_legacy, kind):
     assert selected_at == LEASED_AT.astimezone().replace(tzinfo=None)
     wanted = TASK._asdict() | {"leased_at": LEASED_AT.isoformat(), "due_in_s": 0.5}
     assert task == {name: wanted[name] for name in task}
+
+
+def test_documentation_of_the_api_names_the_fields_that_agents_get():
+    schema = describe_task().model_json_schema()
+
+    assert list(schema["properties"]) == list(OurTask.__struct_fields__)
+    assert set(schema["required"]) < set(LegacyTask.__struct_fields__)

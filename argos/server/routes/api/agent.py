@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from types import GenericAlias
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
@@ -22,10 +23,9 @@ from argos.protocol import (
     HeldLease,
     ReleaseAnswer,
     ReportAnswer,
-    Task,
 )
 from argos.server.queries.agents import Sighting
-from argos.server.routes.api.wire import NOTHING, encode_tasks
+from argos.server.routes.api.wire import NOTHING, describe_task, encode_tasks
 from argos.server.routes.dependencies import App, AppState
 from argos.server.services import agent_access, ingest, lease
 from argos.server.services.lease import LeaseWish
@@ -137,7 +137,7 @@ class LeaseQuery(BaseModel):
         return agent_access.agent_name(self.location or "").strip() or None
 
 
-@router.get("/tasks", response_model=list[Task])
+@router.get("/tasks", response_model=GenericAlias(list, describe_task()))
 async def lease_tasks(
     request: Request, app: App, agent: Agent, query: Annotated[LeaseQuery, Query()]
 ) -> Response:

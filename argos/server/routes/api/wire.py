@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
+import msgspec.structs
+from pydantic import BaseModel, create_model
 
+from argos.protocol import Task
 from argos.server.queries.leases import LeasedTask
 
 NOTHING = b"[]"
@@ -42,6 +44,17 @@ class OurTask(LegacyTask, frozen=True, gc=False):
     timeout_s: float
     options: dict[str, Any] | None
     due_in_s: float
+
+
+def describe_task() -> type[BaseModel]:
+    """A task as the documentation of the API shows it."""
+    fields: dict[str, Any] = {
+        field.name: (field.type, ... if field.required else field.default)
+        for field in msgspec.structs.fields(Task)
+    }
+    return create_model(
+        "Task", __doc__="One task, as the server hands it out.", **fields
+    )
 
 
 def encode_tasks(
