@@ -29,7 +29,8 @@ from tests.server.store.ledger import (
     holders,
     read_ledger,
 )
-from tests.server.store.world import MAX_AGE, RECIPIENTS, RETRIES, STEADY, Book, World
+from tests.server.store.variants import RECIPIENTS, RETRIES, STEADY
+from tests.server.store.world import MAX_AGE, Book, World
 
 
 class _Move(NamedTuple):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from argos.server.database import Database
-from tests.server.store.world import SharedClock, World, make_variants
+from tests.server.store.variants import make_variants
+from tests.server.store.world import SharedClock, World
 
 CONNECTIONS = 8
 START = datetime(2026, 3, 14, 23, 10, tzinfo=UTC)

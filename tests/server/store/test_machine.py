@@ -21,12 +21,12 @@ from argos.server.settings import LoadedConfig
 from tests.server.store.audit import faults
 from tests.server.store.conftest import START
 from tests.server.store.interruptions import Interrupter, Kind
+from tests.server.store.variants import make_variants
 from tests.server.store.world import (
     MAX_AGE,
     Player,
     SharedClock,
     World,
-    make_variants,
 )
 
 STEPS = 25
