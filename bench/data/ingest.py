@@ -26,14 +26,15 @@ sys.path.insert(0, str(ROOT))
 import httpx2  # noqa: E402  # the path first
 
 from argos.clock import utcnow  # noqa: E402  # the path first
-from bench.data.fleet import CHECKS, Fleet, make_database, serve  # noqa: E402
+from bench.data.fleet import CHECKS, Fleet  # noqa: E402
 from bench.data.reckoning import (  # noqa: E402
     cpu_seconds,
     quantile_ms,
     recount,
     say,
 )
-from tests.server.factories import SECRET  # noqa: E402
+from bench.data.running import make_database, run_server  # noqa: E402
+from tests.server.factories import SECRET, make_config  # noqa: E402
 
 HEADERS = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
 CONTEXT = {"expected": 200, "retrieved": 200}
@@ -91,14 +92,13 @@ def main() -> None:
     )
     with TemporaryDirectory() as folder, make_database(options.database) as url:
         leased_at = fleet.fill(url)
-        with serve(Path(folder), url, workers=options.workers, keep=options.keep) as (
-            address,
-            process,
-        ):
-            plans = _plans(options, fleet, address, leased_at)
-            before = cpu_seconds(process.pid)
+        make_config(Path(folder), url=url, results={"keep": options.keep})
+        config = Path(folder) / "config.yaml"
+        with run_server(config, workers=options.workers) as server:
+            plans = _plans(options, fleet, server.address, leased_at)
+            before = cpu_seconds(server.pid)
             tallies = _run(plans)
-            cpu = cpu_seconds(process.pid) - before
+            cpu = cpu_seconds(server.pid) - before
         _report(options, tallies, cpu)
         say(f"rollups recounted from the results: {recount(url)}")
 

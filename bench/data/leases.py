@@ -42,14 +42,15 @@ from sqlalchemy import text  # noqa: E402  # the path first
 from argos.clock import utcnow  # noqa: E402  # the path first
 from argos.core.schedule import LEASE_MARGIN  # noqa: E402  # the path first
 from argos.server.database import Database  # noqa: E402  # the path first
-from bench.data.fleet import CHECKS, Fleet, make_database, serve  # noqa: E402
+from bench.data.fleet import CHECKS, Fleet  # noqa: E402
 from bench.data.reckoning import (  # noqa: E402
     cpu_seconds,
     quantile_ms,
     recount,
     say,
 )
-from tests.server.factories import SECRET  # noqa: E402
+from bench.data.running import RunningServer, make_database, run_server  # noqa: E402
+from tests.server.factories import SECRET, make_config  # noqa: E402
 
 THREADS = 4
 """Agents in one process."""
@@ -272,18 +273,18 @@ def main() -> None:
             f"{options.database}, {options.tasks} tasks, {options.agents} agents,"
             f" {options.workers} server processes, {options.limit} groups a call:"
         )
-        with serve(Path(folder), url, workers=options.workers) as (address, process):
+        make_config(Path(folder), url=url)
+        config = Path(folder) / "config.yaml"
+        with run_server(config, workers=options.workers) as server:
             for rate in options.rate:
-                tally.add(_measure(options, rate, address, process.pid))
+                tally.add(_measure(options, rate, server))
         _prove(url, tally)
 
 
-def _measure(
-    options: argparse.Namespace, rate: float, address: str, server: int
-) -> Tally:
-    before = cpu_seconds(server)
-    tally = _run(options, rate, address)
-    cpu = cpu_seconds(server) - before
+def _measure(options: argparse.Namespace, rate: float, server: RunningServer) -> Tally:
+    before = cpu_seconds(server.pid)
+    tally = _run(options, rate, server.address)
+    cpu = cpu_seconds(server.pid) - before
     say(
         f"  {f'{rate:,.0f} groups/s' if rate else 'flat out'}: {len(tally.held):,} leases"
         f" in {tally.seconds:.0f} s, p50/p99 {quantile_ms(tally.calls_s)} ms a call,"

@@ -29,8 +29,8 @@ from sqlalchemy import update
 from argos.clock import utcnow
 from argos.server.database import Database
 from argos.server.models import Schedule
-from bench.data.fleet import ROOT, make_database
 from bench.data.reckoning import cpu_seconds, quantile_ms, recount, say
+from bench.data.running import ROOT, make_database
 from tests.e2e.ancestor import VERSION, find_ancestor
 from tests.e2e.installation import TOKEN, Installation, for_everybody, make_config
 from tests.e2e.programs import ARGOS

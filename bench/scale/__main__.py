@@ -21,10 +21,11 @@ from argos.clock import utcnow
 from argos.server.database import Database
 from argos.server.migrations.runner import migrate
 from argos.server.settings import read_config
-from bench.data.reload import Reload, database_url, write_config
+from bench.data.reload import Reload, write_config
+from bench.data.running import make_database, run_server
 from bench.scale.agents import measure_agents
 from bench.scale.fill import Fleet, fill
-from bench.scale.measure import add_user, measure, running_server
+from bench.scale.measure import add_user, measure
 from bench.scale.paths import page_paths
 
 
@@ -78,7 +79,7 @@ def _prepare(database: Database, fleet: Fleet, config: Path) -> None:
 def _measure(database: Database, config: Path, options: argparse.Namespace) -> None:
     add_user(database)
     paths = page_paths(database, read_config(config, environ={}).config)
-    with running_server(config) as server:
+    with run_server(config) as server:
         _say("      ms      p95  CPU ms      p95       kB  address")
         for each in measure(server, database, paths, rounds=options.rounds):
             figures = (each.p50_ms, each.p95_ms, each.cpu_p50_ms, each.cpu_p95_ms)
@@ -103,7 +104,7 @@ def _database(kind: str | None, url: str | None) -> Iterator[Database]:
         database.close()
         return
     assert kind is not None
-    with database_url(kind) as made:
+    with make_database(kind) as made:
         database = Database(made)
         yield database
         database.close()

@@ -1,15 +1,9 @@
 """How long a server takes for every page and every call, on the filled database."""
 
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx2
 
@@ -17,9 +11,9 @@ from argos.clock import utcnow
 from argos.server.database import Database
 from argos.server.queries import users
 from argos.server.services import passwords
+from bench.data.running import RunningServer
 from bench.scale.effort import backend_pids, cpu_ms
 
-ROOT = Path(__file__).resolve().parents[2]
 USER = "bench"
 PASSWORD = "correct-horse-battery-staple"
 
@@ -34,14 +28,6 @@ class Timing:
     cpu_p50_ms: float
     cpu_p95_ms: float
     kilobytes: float
-
-
-@dataclass(frozen=True, slots=True)
-class RunningServer:
-    """A server of its own process."""
-
-    address: str
-    pid: int
 
 
 def add_user(database: Database) -> None:
@@ -99,35 +85,3 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float]:
         return values[0], values[0]
     cuts = statistics.quantiles(values, n=20, method="inclusive")
     return cuts[9], cuts[18]
-
-
-@contextmanager
-def running_server(config: Path) -> Iterator[RunningServer]:
-    """A real server with this config."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "argos.server:app", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--log-level", "warning", "--no-access-log"],
-        cwd=ROOT,
-        env={**os.environ, "ARGOS_YAML_FILE": str(config)},
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(address)
-        yield RunningServer(address, process.pid)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait_until_ready(address: str) -> None:
-    for _ in range(3_000):
-        try:
-            if httpx2.get(f"{address}/readyz").is_success:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError("the server does not start")
