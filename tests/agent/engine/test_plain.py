@@ -199,11 +199,13 @@ async def test_answer_to_half_a_request_counts(curl_engine, servers):
 async def test_address_that_does_not_answer_costs_half_of_the_time(
     curl_engine, name_server, servers
 ):
-    port = servers.serve(answering(OK), host="127.0.0.2")
     # Its accept queue is full: nobody answers there.
     with socket.socket() as full:
-        full.bind(("127.0.0.1", port))
+        # Asked for first, since other programs use this address much more than that one.
+        full.bind(("127.0.0.1", 0))
         full.listen(0)
+        port = full.getsockname()[1]
+        servers.serve(answering(OK), host="127.0.0.2", port=port)
         waiting = [socket.socket() for _ in range(3)]
         for each in waiting:
             each.setblocking(False)
