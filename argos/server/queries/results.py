@@ -1,8 +1,8 @@
 """Results and the state that they move: what a batch of reports reads and writes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -290,63 +290,65 @@ def add_results(session: Session, *, results: Sequence[NewResult]) -> list[Store
 
 
 def _add_single(session: Session, results: Sequence[NewResult]) -> list[Stored]:
-    rows = [_row(result) for result in results]
-    if not rows:
+    if not results:
         return []
     if is_sqlite(session):
-        added = _add_to_sqlite(session, rows)
+        [(last_id,)] = run(session, "SELECT coalesce(max(id), 0) FROM results", {})
+        if _add_to_sqlite(session, results, last_id=last_id) == len(results):
+            new_ids = range(last_id + 1, last_id + 1 + len(results))
+            return list(map(Stored, new_ids, repeat(True)))
+        new = "SELECT task_id, id FROM results WHERE id > :last_id"
+        added = dict(run(session, new, {"last_id": last_id}))
     else:
+        rows = list(_rows(results, repeat(()), moment=_as_it_is, name=_as_it_is))
         sql = _ADD_RESULTS.format(rows=_NEW_RESULTS.sql(session))
         added = dict(run(session, sql, _NEW_RESULTS.parameters(session, rows)))
-    ids = added
-    if len(added) < len(rows):
-        ids = _find(session, results)
+    ids = added if len(added) == len(results) else _find(session, results)
     return [Stored(ids[result.task_id], result.task_id in added) for result in results]
 
 
-def _row(result: NewResult) -> tuple[Any, ...]:
-    """A result as it is stored: what goes without saying takes no room."""
-    received_at: datetime | None = result.received_at
-    if abs(result.received_at - result.submitted_at) <= PROMPT:
-        received_at = None
-    return (
-        *result[:3],
-        received_at,
-        result.status,
-        result.severity,
-        None if result.context == "{}" else result.context,
-        result.is_late or None,
-        result.in_maintenance or None,
-        *result[9:15],
-        result.timing_error_us or None,
-        result.left_out or None,
-    )
+def _add_to_sqlite(
+    session: Session, results: Sequence[NewResult], *, last_id: int
+) -> int:
+    """Number the rows ourselves: nobody else writes meanwhile; return how many came."""
+    ids = ((id_,) for id_ in count(last_id + 1))
+    rows = list(_rows(results, ids, moment=_moment, name=_name))
+    return session.connection().exec_driver_sql(_ADD_RESULTS_SQLITE, rows).rowcount
 
 
-def _native_row(id_: int, row: Sequence[Any]) -> tuple[Any, ...]:
-    """A numbered result as SQLite's driver takes it."""
-    task_id, agent_id, submitted_at, received_at, status, severity, *others = row
-    return (
-        id_,
-        task_id,
-        agent_id,
-        _moment(submitted_at),
-        _moment(received_at),
-        _name(status),
-        _name(severity),
-        *others,
-    )
+def _rows(
+    results: Sequence[NewResult],
+    ids: Iterable[tuple[int, ...]],
+    *,
+    moment: Callable[[datetime | None], Any],
+    name: Callable[[str], Any],
+) -> Iterator[tuple[Any, ...]]:
+    """Results as they are stored: what goes without saying takes no room."""
+    seen: tuple[datetime, datetime] | None = None
+    moments: tuple[Any, Any] = (None, None)
+    for id_, result in zip(ids, results, strict=False):
+        if result[2:4] != seen:  # the checks of a run have the same
+            seen = submitted_at, received_at = result[2:4]
+            is_prompt = abs(received_at - submitted_at) <= PROMPT
+            moments = moment(submitted_at), moment(None if is_prompt else received_at)
+        context = result.context
+        yield (
+            *id_,
+            *result[:2],
+            *moments,
+            name(result.status),
+            name(result.severity),
+            None if context == "{}" else context,
+            result.is_late or None,
+            result.in_maintenance or None,
+            *result[9:15],
+            result.timing_error_us or None,
+            result.left_out or None,
+        )
 
 
-def _add_to_sqlite(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[int, int]:
-    """Number the rows ourselves: nobody else writes meanwhile."""
-    [(last_id,)] = run(session, "SELECT coalesce(max(id), 0) FROM results", {})
-    numbered = list(map(_native_row, count(last_id + 1), rows))
-    added = session.connection().exec_driver_sql(_ADD_RESULTS_SQLITE, numbered)
-    if added.rowcount == len(rows):
-        return {task_id: id_ for id_, task_id, *_ in numbered}
-    new = "SELECT task_id, id FROM results WHERE id > :last_id"
-    return dict(run(session, new, {"last_id": last_id}))
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _find(session: Session, results: Sequence[NewResult]) -> dict[int, int]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from argos.core.probe import is_time_trustworthy
 from argos.core.rollup import Kind, Ledger, OpenHour, hour_of, slot
-from argos.core.severity import Status
+from argos.core.severity import Severity, Status
 from argos.server.database import Session
 from argos.server.queries import counting as queries
 from argos.server.queries.calm import CalmMove, Glance
@@ -17,6 +17,10 @@ from argos.server.queries.results import (
     Stored,
     TaskMove,
 )
+
+_Answer = tuple[int | None, int, bool, int | None, int | None]
+"""The task group, the hour, and what tells how long an answer took: whether there was one
+(what broke off before tells how long something else took), the time, and its error."""
 
 
 @dataclass(slots=True)
@@ -53,26 +57,41 @@ class Counting:
         """Count results that are new, whether or not they have rows."""
         moment: datetime | None = None
         hour = 0
-        times: dict[tuple[bytes, int, int], int] = {}
-        count_task = self._by_task.count
+        answers: dict[_Answer, int] = {}
+        count_task, tasks = self._by_task.count, self.tasks
         for result in results:
             if result.submitted_at != moment:  # the checks of a run have the same
                 moment = result.submitted_at
                 hour = hour_of(moment)
-            task_id = result.task_id
-            kind = Kind.of(result.severity, in_maintenance=result.in_maintenance)
+            task_id, severity = result.task_id, result.severity
+            if severity is Severity.OK and not result.in_maintenance:
+                kind = Kind.OK  # as nearly all are
+            else:
+                kind = Kind.of(severity, in_maintenance=result.in_maintenance)
             count_task(task_id, hour, kind)
-            group = self._group_of(task_id)
-            if group is not None and is_answer_time(result):
-                assert result.total_us is not None
-                key = group.key, hour, slot(result.total_us)
-                times[key] = times.get(key, 0) + 1
+            task = tasks.get(task_id)
+            if task is not None:
+                has_answer = result.first_byte_us is not None
+                answer = (
+                    task.group_id, hour, has_answer or result.status is Status.SUCCESS,
+                    result.total_us, result.timing_error_us,
+                )  # fmt: skip
+                answers[answer] = answers.get(answer, 0) + 1
+        self._count_times(answers)
+
+    def _count_times(self, answers: Mapping[_Answer, int]) -> None:
+        """Count how long answers took; those of the checks of a run come as one."""
+        times: dict[tuple[bytes, int, int], int] = {}
+        for (group_id, hour, has_answer, total_us, error_us), count in answers.items():
+            group = self.schedules.get(group_id or 0)
+            if group is None or total_us is None or not has_answer:
+                continue
+            if not is_time_trustworthy(total_us, error_us):
+                continue
+            key = group.key, hour, slot(total_us)
+            times[key] = times.get(key, 0) + count
         for (group_key, hour, number), count in times.items():
             self._by_group.count(group_key, hour, number, count)
-
-    def _group_of(self, task_id: int) -> ScheduleRow | None:
-        task = self.tasks.get(task_id)
-        return self.schedules.get(task.group_id or 0) if task else None
 
     def task_moves(self) -> list[TaskMove]:
         """The moves, with the open hours as they are now."""
@@ -101,12 +120,3 @@ class Counting:
         """Add the hours that are over to their days."""
         queries.add_task_hours(session, hours=self._by_task.closed)
         queries.add_group_hours(session, hours=self._by_group.closed)
-
-
-def is_answer_time(result: NewResult) -> bool:
-    """Whether a result tells how long an answer took.
-
-    What broke off before an answer began tells how long something else took.
-    """
-    answered = result.first_byte_us is not None or result.status is Status.SUCCESS
-    return answered and is_time_trustworthy(result.total_us, result.timing_error_us)

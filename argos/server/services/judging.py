@@ -30,22 +30,22 @@ def finalize(
 
 def stored_context(item: ReadItem, task: Glance, status: Status) -> str:
     """The context of a result, as far as it says what is not known without it."""
-    is_silent = status is Status.SUCCESS and _is_success_silent(task.check)
-    if is_silent and _says_nothing_new(item):
-        return NOTHING
-    return item.context
-
-
-def _says_nothing_new(item: ReadItem) -> bool:
+    if status is not Status.SUCCESS:
+        return item.context
     if len(item.context) <= _SHORT:
-        return _has_expected_facts(item.context)
-    return item.facts.keys() <= _EXPECTED_FACTS
+        return _success_context(task.check, item.context)
+    is_silent = _is_success_silent(task.check)
+    return (
+        NOTHING if is_silent and item.facts.keys() <= _EXPECTED_FACTS else item.context
+    )
 
 
 @lru_cache(maxsize=4096)  # those of websites that are well are mostly alike
-def _has_expected_facts(context: str) -> bool:
+def _success_context(check: str, context: str) -> str:
+    if not _is_success_silent(check):
+        return context
     facts: dict[str, Any] = json.loads(context)
-    return facts.keys() <= _EXPECTED_FACTS
+    return NOTHING if facts.keys() <= _EXPECTED_FACTS else context
 
 
 @cache
