@@ -63,7 +63,7 @@ def test_bytes_that_are_no_text_are_no_token(client):
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_any_shared_secret_opens(make_loaded, client, app, scheme):
-    app.state.argos.watch.config = make_loaded(service__secrets=["one", "two"]).config
+    app.state.argos.watch._loaded = make_loaded(service__secrets=["one", "two"])
 
     answers = [
         client.get("/api/tasks", headers={"Authorization": f"{scheme} {secret}"})
@@ -74,7 +74,7 @@ def test_any_shared_secret_opens(make_loaded, client, app, scheme):
 
 
 def test_without_shared_secrets_only_own_tokens_open(make_loaded, call_as, app, token):
-    app.state.argos.watch.config = make_loaded(service__secrets=[]).config
+    app.state.argos.watch._loaded = make_loaded(service__secrets=[])
 
     assert call_as(SECRET).get("/api/tasks").status_code == 401
     assert call_as(token).get("/api/tasks").status_code == 200
