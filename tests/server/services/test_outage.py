@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,7 +35,9 @@ class Meter:
             if database.is_sqlite:
                 event.listen(engine, "checkout", self._watch)
             else:
-                event.listen(engine, "commit", self._read)
+                # What is counted of earlier transactions may not have been added up yet.
+                event.listen(engine, "begin", partial(self._read, sign=-1))
+                event.listen(engine, "commit", partial(self._read, sign=1))
 
     def _count(self, *_: Any) -> None:
         self.statements += 1
@@ -45,13 +48,13 @@ class Meter:
     def _step(self) -> None:
         self.work += 1
 
-    def _read(self, connection: Any) -> None:
+    def _read(self, connection: Any, *, sign: int) -> None:
         cursor = connection.connection.cursor()
         cursor.execute(
             "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))"
             " FROM pg_stat_xact_user_tables"
         )
-        self.work += int(cursor.fetchone()[0] or 0)
+        self.work += sign * int(cursor.fetchone()[0] or 0)
 
     @contextmanager
     def reading(self) -> Iterator[dict[str, int]]:
