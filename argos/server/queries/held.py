@@ -147,11 +147,14 @@ def list_hearers(
 def silence_unsent(
     session: Session, *, speaker_id: int, label: str, now: datetime
 ) -> None:
-    """Keep back what is not told yet of those that are gathered under an incident."""
+    """Keep back what is not told yet of those that are gathered under an incident.
+
+    What is over already would be old news by the time that the incident is.
+    """
     events = (
         select(Event.id)
         .join(Incident, Incident.id == Event.incident_id)
-        .where(Incident.parent_id == speaker_id)
+        .where(Incident.parent_id == speaker_id, Incident.closed_at.is_(None))
     )
     session.execute(
         update(Delivery)

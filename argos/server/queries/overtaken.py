@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, literal, or_, update
+from sqlalchemy import and_, case, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from argos.server.columns import UtcDateTime
@@ -39,6 +39,21 @@ def bring_back(session: Session, *, now: datetime) -> int:
         .execution_options(synchronize_session=False)
     )
     has_failed_later = DeliveryTarget.failed_at > now + SET_BACK
+    tried = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.state == DeliveryState.WAITING,
+            Delivery.claimed_by.is_(None),
+            Delivery.attempts > 0,
+            Delivery.due_at > now,
+            Delivery.recipient.in_(
+                select(DeliveryTarget.recipient).where(has_failed_later)
+            ),
+        )
+        .values(due_at=now)
+        .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
+    )
     session.execute(
         update(DeliveryTarget)
         .where(
@@ -60,4 +75,4 @@ def bring_back(session: Session, *, now: datetime) -> int:
         )
         .execution_options(synchronize_session=False)
     )
-    return len(waiting.all()) + len(held.all())
+    return sum(len(moved.all()) for moved in (waiting, held, tried))

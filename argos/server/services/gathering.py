@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from argos.core.cause import (
+    LONGEST_HOLD,
     Cause,
     Leader,
     Leaders,
@@ -227,7 +228,8 @@ def told_from(
     """
     if leader_told_at is None:
         return None
-    until = leader_told_at + hold_interval(period)
+    # A leader that was told later than now was told before a clock was set back.
+    until = min(leader_told_at, now) + hold_interval(period)
     return until if until > now else None
 
 
@@ -245,14 +247,14 @@ def hold_recoveries(
     queries.release(session, leader_ids=over, now=now)
     pending = gathered - over
     held = queries.list_held_recoveries(session, leader_ids=pending, now=now)
-    return {
-        id_: held.setdefault(
-            leaders[id_],
-            now + hold_interval(timedelta(minutes=change.task.frequency)),
-        )
-        for id_, change in closed
-        if leaders[id_] in pending
-    }
+    until = {}
+    latest = now + hold_interval(LONGEST_HOLD)
+    for id_, change in closed:
+        if leaders[id_] in pending:
+            own = now + hold_interval(timedelta(minutes=change.task.frequency))
+            # Later is none but one that is held since before a clock was set back.
+            until[id_] = min(held.setdefault(leaders[id_], own), latest)
+    return until
 
 
 def _began_at(change: Change) -> datetime:

@@ -20,6 +20,7 @@ from argos.schemas import Config
 from argos.server.database import Session
 from argos.server.queries import held as queries, silences
 from argos.server.queries.deliveries import NewDelivery
+from argos.server.queries.duties import SET_BACK
 from argos.server.queries.held import HeldDelivery, Hold
 from argos.server.services import peace
 from argos.server.services.peace import Peace
@@ -201,6 +202,8 @@ class _Speakers:
             return None
         if speaker.closed_at is None:
             return self._now + LOOK_AGAIN, BY_SPEAKER
+        if speaker.closed_at > self._now + SET_BACK:
+            return None  # that was before a clock was set back, and long ago
         period = timedelta(minutes=speaker.frequency)
         until = speaker.closed_at + hold_interval(period)
         return (until, BY_SPEAKER) if until > self._now else None
