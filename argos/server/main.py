@@ -149,6 +149,8 @@ def _start_threads(state: AppState) -> Stop:
         dispatcher.stop()
         long_work.stop(timeout_s=0)
         housework.stop()
+        # Done at once, unless it packs a day: that is begun anew by somebody else.
+        long_work.stop(timeout_s=1)
         state.database.close()
 
     dispatcher.start()
