@@ -13,7 +13,7 @@ from argos.core.incident import EventKind
 from argos.core.severity import Severity
 from argos.server.columns import to_epoch_us
 from tests.simulator import votes
-from tests.simulator.history import History, Lease, Move, StoredEvent
+from tests.simulator.history import History, Lease, Move, StoredEvent, moves_by_task
 from tests.simulator.virtual_time import START
 
 LAG_S = 5.0
@@ -92,7 +92,7 @@ def i11_each_run_moves_a_task_once(history: History) -> Iterable[str]:
 def i11_each_run_is_counted_once(history: History) -> Iterable[str]:
     """By what the triggers saw, and by what is left of it, whatever has rows."""
     rows = Counter(result.task_id for result in history.results)
-    moves = _moves_by_task(history)
+    moves = moves_by_task(history)
     # What moves nothing has a row: it came late, or we say it ourselves.
     still = Counter[int]()
     for result in history.results:
@@ -122,12 +122,12 @@ def i12_what_was_spooled_arrives(history: History) -> Iterable[str]:
 
 
 def i13_state_follows_run_order(history: History) -> Iterable[str]:
-    for task_id, each in _moves_by_task(history).items():
+    for task_id, each in moves_by_task(history).items():
         for earlier, later in pairwise(each):
             is_same = later.group_id == earlier.group_id
             if is_same and later.lease_no < earlier.lease_no:
                 yield f"task {task_id}: {later} after {earlier}"
-    by_task = _moves_by_task(history)
+    by_task = moves_by_task(history)
     for task in history.tasks:
         moves = by_task[task.task_id]
         if moves and task.severity not in {moves[-1].severity, Severity.UNKNOWN}:
@@ -234,9 +234,9 @@ def i22_each_recipient_hears_the_story(history: History) -> Iterable[str]:
 
 def i23_only_failures_in_a_row_are_told(history: History) -> Iterable[str]:
     retries = {task.task_id: task.retries for task in history.tasks}
-    moves = _moves_by_task(history)
+    moves = moves_by_task(history)
     for event in history.events:
-        if event.kind not in _OPENINGS:
+        if event.kind not in votes.OPENINGS:
             continue
         before = [
             move.severity
@@ -359,13 +359,6 @@ def _by_group(history: History) -> dict[int, list[Lease]]:
     return groups
 
 
-def _moves_by_task(history: History) -> dict[int, list[Move]]:
-    tasks = defaultdict(list)
-    for move in history.moves:
-        tasks[move.task_id].append(move)
-    return tasks
-
-
 def _events_by_task(history: History) -> dict[int, list[StoredEvent]]:
     tasks = defaultdict(list)
     for event in history.events:
@@ -373,11 +366,8 @@ def _events_by_task(history: History) -> dict[int, list[StoredEvent]]:
     return tasks
 
 
-_OPENINGS = {EventKind.OPENED, EventKind.FLAPPING}
-
-
 def _may_follow(kind: EventKind, told: Severity) -> bool:
-    return (kind in _OPENINGS) is (told is Severity.OK)
+    return (kind in votes.OPENINGS) is (told is Severity.OK)
 
 
 def _until(moves: list[Move], event: StoredEvent) -> list[Move]:

@@ -3,7 +3,7 @@
 Seconds are true time, whatever the clocks of servers and agents said meanwhile.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -202,3 +202,11 @@ class History:
     slowest_s: float = 5.0
     """What a run may take from its lease to its report in calm times."""
     deaths: int = 0
+
+
+def moves_by_task(history: History) -> dict[int, list[Move]]:
+    """The moves of each task, in their order."""
+    tasks = defaultdict(list)
+    for move in history.moves:
+        tasks[move.task_id].append(move)
+    return tasks

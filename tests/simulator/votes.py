@@ -13,7 +13,14 @@ from itertools import pairwise
 from argos.core.flapping import STEADY_RUNS
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
-from tests.simulator.history import Due, History, Move, StoredEvent, StoredTask
+from tests.simulator.history import (
+    Due,
+    History,
+    Move,
+    StoredEvent,
+    StoredTask,
+    moves_by_task,
+)
 from tests.simulator.virtual_time import START
 
 GRACE = timedelta(minutes=2)
@@ -22,7 +29,7 @@ FINE = {200, 404}
 
 
 def i32_nothing_is_told_by_fewer_than_the_quorum(history: History) -> Iterable[str]:
-    moves, dues = _moves(history), _dues(history)
+    moves, dues = moves_by_task(history), _dues(history)
     watches = _watches(history)
     for event in history.events:
         task = _task(history, event.task_id)
@@ -104,13 +111,6 @@ def _watches(history: History) -> Mapping[str, Sequence[StoredTask]]:
     for task in history.tasks:
         if task.watch is not None and not task.is_archived:
             found[task.watch].append(task)
-    return found
-
-
-def _moves(history: History) -> Mapping[int, list[Move]]:
-    found = defaultdict(list)
-    for move in history.moves:
-        found[move.task_id].append(move)
     return found
 
 

@@ -55,11 +55,9 @@ def serve() -> Iterator[Callable[[FastAPI], str]]:
 
 
 @pytest.fixture
-def database(migrated_sqlite_url: str) -> Iterator[Database]:
+def migrated_url(migrated_sqlite_url: str) -> str:
     """SQLite is enough here: the pages are the same."""
-    database = Database(migrated_sqlite_url)
-    yield database
-    database.close()
+    return migrated_sqlite_url
 
 
 @pytest.fixture

@@ -1,22 +1,30 @@
 """Pages that renew themselves in a real browser."""
 
-from playwright.sync_api import Browser, expect
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
 from argos.server.database import Database
-from argos.server.models import (
-    Task,
-)
+from argos.server.models import Task
 from tests.server.browser.profiles import open_context
 
 
-def test_values_are_renewed_in_place(browser: Browser, address: str, seeded: Database):
+@pytest.fixture
+def page(browser: Browser, address: str, seeded: Database) -> Iterator[Page]:
+    """The front page, which renews itself every five seconds."""
     context = open_context(browser, address)
     context.add_cookies([
         {"name": "auto_refresh_seconds", "value": "5", "url": address}
     ])
     page = context.new_page()
     page.goto(address)
+    yield page
+    context.close()
+
+
+def test_values_are_renewed_in_place(page: Page, seeded: Database):
     table = page.locator("table.websites").element_handle()
     page.locator("table.websites a").first.focus()
     with seeded.transaction() as session:
@@ -27,18 +35,9 @@ def test_values_are_renewed_in_place(browser: Browser, address: str, seeded: Dat
 
     assert page.evaluate("(table) => table.isConnected", table)
     assert "have warnings" in page.title()
-    context.close()
 
 
-def test_nothing_is_renewed_while_a_form_is_in_use(
-    browser: Browser, address: str, seeded: Database
-):
-    context = open_context(browser, address)
-    context.add_cookies([
-        {"name": "auto_refresh_seconds", "value": "5", "url": address}
-    ])
-    page = context.new_page()
-    page.goto(address)
+def test_nothing_is_renewed_while_a_form_is_in_use(page: Page):
     page.keyboard.press("/")
     page.keyboard.type("clo")
     renewals: list[str] = []
@@ -53,21 +52,12 @@ def test_nothing_is_renewed_while_a_form_is_in_use(
 
     assert renewals == []
     assert page.locator(".search input").input_value() == "clo"
-    context.close()
 
 
 def test_a_session_that_ended_elsewhere_leads_to_the_login(
-    browser: Browser, address: str, seeded: Database
+    page: Page, seeded: Database
 ):
-    context = open_context(browser, address)
-    context.add_cookies([
-        {"name": "auto_refresh_seconds", "value": "5", "url": address}
-    ])
-    page = context.new_page()
-    page.goto(address)
     with seeded.transaction() as session:
         session.connection().exec_driver_sql("DELETE FROM sessions")
 
     page.wait_for_url("**/login?msg=not-authenticated", timeout=20_000)
-
-    context.close()
