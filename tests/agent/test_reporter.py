@@ -55,6 +55,22 @@ def test_a_full_batch_does_not_wait(is_legacy: bool, limit: int) -> None:
     assert server.reported_ids == list(range(1100))
 
 
+def test_a_batch_that_becomes_full_waits_no_longer() -> None:
+    async def scenario(
+        _: VirtualTimeLoop, __: MemoryServer, reporter: Reporter
+    ) -> None:
+        for n in range(10):
+            reporter.add(results(50, first=n * 50))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1)
+
+    server, _ = play(scenario)
+
+    [(moment, report)] = server.reports
+    assert moment == pytest.approx(0.09, abs=0.005)
+    assert len(report) == 500
+
+
 def test_a_report_fits_through_a_proxy() -> None:
     sizes = []
 
