@@ -81,11 +81,13 @@ class Item:
     """One line that tells of it."""
     severity: Severity
     previous_severity: Severity | None
+    """What people knew before."""
     status: Status | None
     at: datetime
     since: datetime | None
     """When it began, of a problem; when it had begun, of a recovery."""
     website: str
+    """Its host."""
     url: str
     ip_version: str
     check: str
@@ -103,6 +105,8 @@ class Item:
     """What it has in common with that one."""
     worst: Severity | None = None
     """The most urgent that was told of its incident."""
+    name: str | None = None
+    """What people call the website, if they do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ def _event(item: Item) -> dict[str, Any]:
         "at": _moment(item.at),
         "since": item.since and _moment(item.since),
         "website": item.website,
+        "name": item.name,
         "url": item.url,
         "ip_version": item.ip_version,
         "check": item.check,
@@ -210,7 +211,10 @@ def schema() -> Mapping[str, Any]:
         "kind": text | {"description": "opened, worsened, closed; others may come."},
         "title": text,
         "severity": severity,
-        "previous_severity": {"anyOf": [severity, nothing]},
+        "previous_severity": {
+            "anyOf": [severity, nothing],
+            "description": "What was told before.",
+        },
         "status": {"type": ["string", "null"]},
         "at": moment,
         "since": {
@@ -219,6 +223,10 @@ def schema() -> Mapping[str, Any]:
             "description": "When the incident began.",
         },
         "website": text | {"description": "The host."},
+        "name": {
+            "type": ["string", "null"],
+            "description": "What the config calls the website.",
+        },
         "url": text,
         "ip_version": {"enum": ["4", "6"]},
         "check": text,

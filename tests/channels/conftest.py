@@ -29,6 +29,7 @@ ITEM = Item(
     agent="anna",
     reason="The status code is 503 instead of 200.",
     link="https://argos.example/task/7/results",
+    name="Company",
 )
 RECOVERY = replace(
     ITEM,

@@ -89,6 +89,7 @@ def test_what_an_event_says(notice):
         "at": "2026-03-14T12:00:00Z",
         "since": "2026-03-14T11:55:00Z",
         "website": "example.org",
+        "name": "Company",
         "url": "https://example.org/",
         "ip_version": "4",
         "check": "status-is",

@@ -19,6 +19,7 @@ from argos.server.models import (
     Event,
     Incident,
     Task,
+    Website,
 )
 from argos.server.queries.bulk import RowSource, id_in, is_sqlite
 
@@ -83,6 +84,8 @@ class ClaimedDelivery(NamedTuple):
     agent: str | None = None
     worst: Severity | None = None
     """The most urgent that was told of its incident."""
+    name: str | None = None
+    """What people call the website."""
 
     @property
     def common(self) -> Common | None:
@@ -254,10 +257,12 @@ def list_claimed(session: Session, *, claim: Claim) -> list[ClaimedDelivery]:
             Incident.address,
             Incident.agent,
             Incident.severity,
+            Website.name,
         )
         .outerjoin(Event, Event.id == Delivery.event_id)
         .outerjoin(Incident, Incident.id == Event.incident_id)
         .outerjoin(Task, Task.id == Event.task_id)
+        .outerjoin(Website, Website.id == Task.website_id)
         .outerjoin(leader, leader.id == Incident.parent_id)
         .outerjoin(its_task, its_task.id == leader.task_id)
         .where(

@@ -20,7 +20,7 @@ from argos.server.queries import agents as queries
 from argos.server.services.agent_notice import tell_of_agents
 from argos.server.services.notice import Draft
 from argos.server.services.upkeep import Work
-from argos.server.services.wording import format_moment, rough_duration
+from argos.server.services.wording import rough_duration
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def read_offset(seconds: float) -> timedelta:
 
 def _notice(news: News, *, now: datetime) -> Draft:
     agent = (Phrase("Agent"), news.agent)
-    time = (Phrase("Time"), format_moment(now))
+    time = (Phrase("Time"), now)
     if news.kind is NoticeKind.CLOCK_RIGHT:
         title = Phrase(
             "The clock of agent {agent} is right again", {"agent": news.agent}

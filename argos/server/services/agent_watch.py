@@ -20,7 +20,6 @@ from argos.server.database import Session
 from argos.server.queries import agents as queries
 from argos.server.services.agent_notice import tell_of_agents
 from argos.server.services.notice import Draft
-from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +213,7 @@ def _suspicion(case: Case, why: Phrase) -> Draft:
         lines=(
             (Phrase("Agent"), case.agent),
             (Phrase("Reason"), why),
-            (Phrase("Time"), format_moment(case.now)),
+            (Phrase("Time"), case.now),
             (Phrase("Until then"), Phrase(_UNTIL_THEN)),
         ),
     )
@@ -228,6 +227,6 @@ def _trust_again(case: Case) -> Draft:
         title=Phrase("Agent {agent} can be believed again", {"agent": case.agent}),
         lines=(
             (Phrase("Agent"), case.agent),
-            (Phrase("Time"), format_moment(case.now)),
+            (Phrase("Time"), case.now),
         ),
     )

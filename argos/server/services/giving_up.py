@@ -15,7 +15,6 @@ from argos.server.database import Session
 from argos.server.queries import deliveries as queries
 from argos.server.queries.deliveries import ClaimedDelivery, NewDelivery
 from argos.server.services.notice import Draft, encode_draft
-from argos.server.services.wording import format_moment
 
 
 def tell_undelivered(
@@ -41,8 +40,8 @@ def tell_undelivered(
         ),
         lines=(
             (Phrase("Reason"), reason),
-            (Phrase("Oldest notice of"), format_moment(told[0].created_at)),
-            (Phrase("Time"), format_moment(now)),
+            (Phrase("Oldest notice of"), told[0].created_at),
+            (Phrase("Time"), now),
         ),
         page="/notices?s=dead",
     )

@@ -14,7 +14,6 @@ from argos.server.services.wording import (
     Wording,
     cause_words,
     format_duration,
-    format_since,
     severity_word,
     wording_for,
 )
@@ -105,7 +104,7 @@ def _entry(story: Sequence[Item], wording: Wording, *, cause: Common | None) -> 
         texts.say(
             "{severity} at {moment}",
             severity=item.ending or severity_word(item.severity, texts),
-            moment=f"{item.at:%H:%M:%S} UTC",
+            moment=wording.time(item.at),
         )
         for item in story
     )
@@ -155,7 +154,7 @@ def _digest_title(
     moments = [one.since or one.at for one in bad]
     if moments:
         now = max(item.at for story in stories for item in story)
-        since = format_since(min(moments), now=now)
+        since = wording.since(min(moments), now=now)
         title += f", {texts.say('since {moment}', moment=since)}"
     return visible(title)
 

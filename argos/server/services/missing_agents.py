@@ -12,7 +12,6 @@ from argos.server.services.agent_notice import tell_of_agents
 from argos.server.services.notice import Draft
 from argos.server.services.silence import Finding, Silence, look
 from argos.server.services.upkeep import Work
-from argos.server.services.wording import format_moment
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +82,8 @@ def _absence_notice(news: News, *, now: datetime) -> Draft:
         title=Phrase(words, {"agent": news.agent}),
         lines=(
             (Phrase("Agent"), news.agent),
-            (since, format_moment(news.since)),
-            (Phrase("Time"), format_moment(now)),
+            (since, news.since),
+            (Phrase("Time"), now),
         ),
     )
 
@@ -93,8 +92,8 @@ def _silence_notice(
     finding: Finding, news: NoticeKind, *, minutes: int, now: datetime
 ) -> Draft:
     lines = (
-        (Phrase("No agent since"), format_moment(finding.silent_since)),
-        (Phrase("Time"), format_moment(now)),
+        (Phrase("No agent since"), finding.silent_since),
+        (Phrase("Time"), now),
     )
     if news is NoticeKind.AGENT_BACK:
         title = Phrase("Agents are at work again")

@@ -19,8 +19,6 @@ from argos.server.services.wording import (
     cause_words,
     evidence_of,
     format_duration,
-    format_moment,
-    format_since,
     host_of,
     reason_of,
     severity_word,
@@ -103,6 +101,7 @@ def item_of(delivery: ClaimedDelivery, wording: Wording) -> Item:
         parent_id=None if delivery.common is None else delivery.leader_id,
         common=delivery.common,
         worst=delivery.worst,
+        name=None if delivery.name is None else visible(delivery.name),
     )
 
 
@@ -167,7 +166,7 @@ def _title(
     parts = [what]
     if delivery.common is not None and delivery.cause is not Cause.WEBSITE:
         parts.append(cause_words(delivery.common, texts))
-    parts.append(texts.say("since {moment}", moment=format_since(since, now=at)))
+    parts.append(texts.say("since {moment}", moment=wording.since(since, now=at)))
     if (witness := _witness(delivery)) is not None:
         parts.append(texts.say("seen from {agent}", agent=witness))
     return visible(f"{head} · {', '.join(parts)}")
@@ -179,11 +178,12 @@ def _lines(
     texts = wording.texts
     say = texts.say
     previous = delivery.previous_severity or Severity.UNKNOWN
-    lines = [
+    lines = [] if item.name is None else [(say("Website"), item.name)]
+    lines += [
         (say("URL"), f"{item.url} (IPv{item.ip_version})"),
         (say("Check"), item.check),
         (say("Status"), item.ending or severity_word(item.severity, texts)),
-        (say("Time"), format_moment(item.at)),
+        (say("Time"), wording.moment(item.at)),
         (say("Previous status"), severity_word(previous, texts)),
     ]
     if item.reason is not None:
@@ -203,7 +203,7 @@ def _lasting(item: Item, since: datetime, wording: Wording) -> tuple[str, str]:
     texts = wording.texts
     if item.severity is Severity.OK:
         return texts.say("Was not ok for"), format_duration(item.at - since, texts)
-    return texts.say("Not ok since"), format_moment(since)
+    return texts.say("Not ok since"), wording.moment(since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class Draft:
     severity: Severity
     at: datetime
     title: Phrase
-    lines: tuple[tuple[Phrase, Phrase | str], ...] = ()
+    lines: tuple[tuple[Phrase, Phrase | datetime | str], ...] = ()
     page: str = "/agents"
     """The page to link to."""
     agent: str | None = None
@@ -229,15 +229,21 @@ def encode_draft(draft: Draft) -> dict[str, Any]:
         "at": to_epoch_us(draft.at),
         "title": _encode_phrase(draft.title),
         "lines": [
-            [
-                _encode_phrase(label),
-                value if isinstance(value, str) else _encode_phrase(value),
-            ]
+            [_encode_phrase(label), _encode_value(value)]
             for label, value in draft.lines
         ],
         "page": draft.page,
         "agent": draft.agent,
     }
+
+
+def _encode_value(value: Phrase | datetime | str) -> Any:
+    match value:
+        case Phrase():
+            return _encode_phrase(value)
+        case datetime():
+            return to_epoch_us(value)
+    return value
 
 
 def _encode_phrase(phrase: Phrase) -> list[Any]:
@@ -252,6 +258,8 @@ def decode_notice(
     def put(phrase: Any) -> str:
         if isinstance(phrase, str):
             return visible(phrase)
+        if isinstance(phrase, int):
+            return wording.moment(from_epoch_us(phrase))
         message, values = phrase
         return visible(wording.texts.say(message, **values))
 

@@ -20,7 +20,7 @@ from argos.server.services.notice import Draft
 from argos.server.services.remembered import Remembered
 from argos.server.services.silence import REMINDER_INTERVAL
 from argos.server.services.upkeep import Work
-from argos.server.services.wording import format_moment, rough_duration
+from argos.server.services.wording import rough_duration
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +133,8 @@ def _overdue_notice(count: int, due_at: datetime, *, now: datetime) -> Draft:
         lines=(
             (Phrase("Task groups overdue"), str(count)),
             (Phrase("The oldest is late by"), rough_duration(now - due_at)),
-            (Phrase("It was due at"), format_moment(due_at)),
-            (Phrase("Time"), format_moment(now)),
+            (Phrase("It was due at"), due_at),
+            (Phrase("Time"), now),
             (
                 Phrase("What to do"),
                 Phrase(
@@ -152,7 +152,7 @@ def _in_time_notice(since: datetime, *, now: datetime) -> Draft:
         at=now,
         title=Phrase("Probes are made in time again"),
         lines=(
-            (Phrase("Were overdue since"), format_moment(since)),
-            (Phrase("Time"), format_moment(now)),
+            (Phrase("Were overdue since"), since),
+            (Phrase("Time"), now),
         ),
     )

@@ -210,11 +210,9 @@ def _new_event(change: Change, incident_id: int) -> NewEvent:
 
 
 def _previous_severity(change: Change) -> Severity:
-    """That of the last result; of a recovery that was waited for, what was told."""
-    before = change.task.severity
-    if change.kind is EventKind.CLOSED and before is Severity.OK:
-        return change.task.told_severity
-    return before
+    """What people knew; failures before a problem is told are no news to them."""
+    was_ever_measured = change.task.completed_at is not None
+    return change.task.told_severity if was_ever_measured else change.task.severity
 
 
 def message_id(task_id: int, seq: int, at: datetime, recipient: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,6 +56,8 @@ class Wording:
     """Links begin with the configured base URL, or there are none."""
     signer: LinkSigner | None = None
     """Signs links that need no login; None: there are none."""
+    time_zone: tzinfo = UTC
+    """Whose clock moments are told by."""
 
     @property
     def texts(self) -> Texts:
@@ -65,6 +67,20 @@ class Wording:
     def link(self, path: str) -> str | None:
         """A link into our own pages."""
         return None if self.base_url is None else f"{self.base_url.rstrip('/')}{path}"
+
+    def moment(self, moment: datetime) -> str:
+        """A moment for people: `2026-03-14 13:00:00 CET`."""
+        return f"{moment.astimezone(self.time_zone):%Y-%m-%d %H:%M:%S %Z}"
+
+    def time(self, moment: datetime) -> str:
+        """A moment of a day that is known: `13:00:05 CET`."""
+        return f"{moment.astimezone(self.time_zone):%H:%M:%S %Z}"
+
+    def since(self, moment: datetime, *, now: datetime) -> str:
+        """A moment of late, as short as it can be: `12:01 UTC`, `2026-03-13 12:01 UTC`."""
+        is_recent = abs(now - moment) < timedelta(hours=20)
+        local = moment.astimezone(self.time_zone)
+        return f"{local:%H:%M %Z}" if is_recent else f"{local:%Y-%m-%d %H:%M %Z}"
 
     def acknowledge_link(
         self, incident_id: int, *, recipient: str, at: datetime
@@ -83,23 +99,12 @@ def wording_for(recipient: str, config: Config) -> Wording:
     """The wording for a recipient; raises DeliveryError when the config has none."""
     general = config.general
     language = find_setup(recipient, general).language
-    return Wording(language, general.base_url, LinkSigner.of(config))
+    return Wording(language, general.base_url, LinkSigner.of(config), general.time_zone)
 
 
 def severity_word(severity: Severity, texts: Texts) -> str:
     """What a severity is called."""
     return texts.say(_SEVERITIES[severity])
-
-
-def format_moment(moment: datetime) -> str:
-    """A moment for people: `2026-03-14 12:00:00 UTC`."""
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def format_since(moment: datetime, *, now: datetime) -> str:
-    """A moment of late, as short as it can be: `12:01 UTC`, `2026-03-13 12:01 UTC`."""
-    is_recent = abs(now - moment) < timedelta(hours=20)
-    return f"{moment:%H:%M} UTC" if is_recent else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def format_duration(duration: timedelta, texts: Texts) -> str:

@@ -19,7 +19,8 @@ def website(domain: str, **more: object) -> dict[str, object]:
     return {"domain": domain, "ipv6": False, "confirm": False, "paths": paths, **more}
 
 
-A, B = website("https://a.example"), website("https://b.example")
+A = website("https://a.example", name="Shop")
+B = website("https://b.example")
 
 
 @pytest.fixture
@@ -115,6 +116,7 @@ def test_the_notice_does_not_say_that_it_is_ok(world, apply):
     assert notice.title == (
         "✅ a.example (IPv4): watched no longer · status-is, after 5 min"
     )
+    assert ("Website", "Shop") in notice.lines
     assert ("Status", "watched no longer") in notice.lines
     assert "Seen from" not in dict(notice.lines)
 

@@ -8,7 +8,9 @@ from argos.channels import NoticeKind
 from argos.language import texts_in
 from argos.server.models import Agent, Delivery
 from argos.server.services.missing_agents import watch_agents
+from argos.server.services.notice import decode_notice
 from argos.server.services.upkeep import Duty
+from argos.server.services.wording import Wording
 from tests.server.factories import add_group
 
 
@@ -41,7 +43,8 @@ def test_silence_is_told_once_with_a_recovery(keep, told, database, clock, make_
     assert texts_in("en").say(message, **values) == (
         "No agent has been seen within the last 5 minutes"
     )
-    assert notice["lines"][0] == [["No agent since", {}], "2026-03-14 12:02:00 UTC"]
+    lines = decode_notice(notice, message_id="m", wording=Wording()).lines
+    assert lines[0] == ("No agent since", "2026-03-14 12:02:00 UTC")
 
 
 def test_nobody_is_missed_while_there_is_nothing_to_watch(keep, told, database, clock):

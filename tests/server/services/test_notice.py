@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -189,7 +190,7 @@ def test_notice_of_no_task_survives_its_row_and_is_told_in_the_recipients_langua
         title=Phrase(
             "No agent has been seen within the last {minutes} minutes", {"minutes": 5}
         ),
-        lines=((Phrase("No agent since"), "2026-03-14 11:55:00 UTC"),),
+        lines=((Phrase("No agent since"), NOON - timedelta(minutes=5)),),
     )
 
     document = json.loads(json.dumps(encode_draft(draft)))
@@ -211,6 +212,32 @@ def test_notice_of_no_task_survives_its_row_and_is_told_in_the_recipients_langua
         french.title == "Aucun agent n\u2019a été vu au cours des 5 dernières minutes"
     )
     assert french.url is None
+
+
+def test_moments_are_told_by_the_clock_of_the_config():
+    paris = Wording(time_zone=ZoneInfo("Europe/Paris"))
+    notice = notice_of(delivery(opened_at=NOON - timedelta(days=1)), paris)
+
+    assert "since 2026-03-13 13:00 CET" in notice.title
+    assert ("Time", "2026-03-14 13:00:00 CET") in notice.lines
+    assert ("Not ok since", "2026-03-13 13:00:00 CET") in notice.lines
+
+    draft = Draft(
+        kind=NoticeKind.NO_AGENT,
+        severity=Severity.CRITICAL,
+        at=NOON,
+        title=Phrase("No agent has been seen within the last minute"),
+        lines=((Phrase("No agent since"), NOON + timedelta(days=30)),),
+    )
+    of_agents = notice_of(delivery(notice=encode_draft(draft)), paris)
+    assert of_agents.lines == (("No agent since", "2026-04-13 14:00:00 CEST"),)
+
+
+def test_a_website_with_a_name_is_called_by_it():
+    notice = notice_of(delivery(name="The\x1bshop"), Wording())
+
+    assert notice.lines[0] == ("Website", "The\\u001bshop")
+    assert notice.items[0].name == "The\\u001bshop"
 
 
 def test_the_same_in_french():

@@ -105,6 +105,13 @@ def test_retries_are_waited_for_and_the_incident_begins_with_the_first_failure(
     assert kinds(database) == ["opened"]
     assert incident.opened_at == now + timedelta(minutes=6)
     assert rows(database, Event)[0].at == now + timedelta(minutes=8)
+    assert rows(database, Event)[0].previous_severity == "ok"
+
+
+def test_of_a_task_that_is_new_nobody_knew_anything(database, config, now, group):
+    run(database, config, now, "c")
+
+    assert rows(database, Event)[0].previous_severity == "unknown"
 
 
 def test_a_recovery_that_was_waited_for_names_what_was_told(
