@@ -1,15 +1,13 @@
 """Incidents with one cause: one speaks for all, and nothing of the others is lost."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from argos.core.cause import Cause, hold_interval
+from argos.core.cause import Cause
 from argos.core.schedule import LEASE_MARGIN
 from argos.core.severity import Severity
-from argos.schemas import Config
 from argos.server.models import (
     Delivery,
     DeliveryState,
@@ -17,113 +15,25 @@ from argos.server.models import (
     Incident,
     Schedule,
     Task,
-    Website,
 )
 from argos.server.queries.leases import lease_groups
-from argos.server.services import held
 from argos.server.services.ingest import ingest
-from argos.server.services.upkeep import Duty, Means, Upkeep
-from tests.server.factories import add_group
-
-PERIOD = timedelta(minutes=5)
-HOLD = hold_interval(PERIOD)
-REFUSED = {"error_message": "refused", "error_type": "connect"}
-
-
-class World:
-    """Websites of one agent, at a moment that moves on by hand."""
-
-    def __init__(self, database: Any, config: Config, clock: Any) -> None:
-        self.database = database
-        self.config = config
-        self.clock = clock
-
-    def add(self, *names: str, **more: Any) -> None:
-        with self.database.transaction() as session:
-            for name in names:
-                add_group(session, name, due_at=self.clock.now, **more)
-            session.flush()
-            for domain in session.scalars(
-                select(Task.domain).where(Task.website_id.is_(None)).distinct()
-            ).all():
-                website = Website(domain=domain, host=domain)
-                session.add(website)
-                session.flush()
-                session.execute(
-                    update(Task)
-                    .where(Task.domain == domain)
-                    .values(website_id=website.id)
-                )
-
-    def run(self, results: dict[str, dict[str, Any] | None]) -> None:
-        """Report of some websites at once: facts of a failure, or None for a success."""
-        now = self.clock.now
-        with self.database.transaction() as session:
-            session.execute(update(Schedule).values(due_at=now, leased_at=None))
-            tasks = lease_groups(session, agent="anna", pools=[0], limit=500, now=now)
-        items = []
-        for task in tasks:
-            name = task.url.removeprefix("https://").partition(".")[0]
-            name = f"{name} {task.check}" if f"{name} {task.check}" in results else name
-            if name in results:
-                facts = results[name]
-                items.append({
-                    "task_id": task.id,
-                    "status": "success" if facts is None else "failure",
-                    "context": facts or {},
-                    "lease_no": task.lease_no,
-                    "leased_at": now.isoformat(),
-                    "elapsed_us": 0,
-                })
-        answer = ingest(
-            self.database, agent="anna", items=items, config=self.config, now=now
-        )
-        assert answer.refused == []
-
-    def rows(self, model: Any) -> list[Any]:
-        with self.database.reading() as session:
-            return list(session.scalars(select(model).order_by(model.id)))
-
-    def let_go(self) -> None:
-        """Do the housework of what is kept back."""
-        means = Means(
-            database=self.database,
-            clock=self.clock,
-            get_config=lambda: self.config,
-            holder="server",
-        )
-        upkeep = Upkeep(means, [Duty("held", timedelta(), held.let_go)])
-        upkeep.enter()
-        upkeep.do_due()
-
-    @property
-    def states(self) -> list[DeliveryState]:
-        """How far each notice came."""
-        return [each.state for each in self.rows(Delivery)]
-
-    @property
-    def due(self) -> list[timedelta]:
-        """How long from now each notice is held."""
-        return [each.due_at - self.clock.now for each in self.rows(Delivery)]
-
-    @property
-    def gathered(self) -> list[tuple[int | None, Cause | None]]:
-        """By incident: the place of its parent in the list, and why."""
-        incidents = self.rows(Incident)
-        places = {incident.id: place for place, incident in enumerate(incidents)}
-        return [
-            (places.get(incident.parent_id), incident.cause) for incident in incidents
-        ]
+from tests.server.services.gathering_world import (
+    ALONE,
+    AT_ONE_ADDRESS,
+    HELD,
+    HOLD,
+    NOW,
+    PERIOD,
+    REFUSED,
+    WAITING,
+    World,
+)
 
 
 @pytest.fixture
 def world(database, config, clock) -> World:
     return World(database, config, clock)
-
-
-NOW = timedelta()
-ALONE = (None, None)
-AT_ONE_ADDRESS = REFUSED | {"address": "192.0.2.1"}
 
 
 def test_checks_of_one_website_are_one_matter_and_told_at_once(world):
@@ -166,9 +76,6 @@ def late(world: World) -> World:
     world.clock.now += HOLD
     world.run({"b": AT_ONE_ADDRESS})
     return world
-
-
-HELD, WAITING, SENT = DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.SENT
 
 
 def test_who_comes_after_the_hold_is_silent_while_the_first_one_is_open(late):
@@ -282,6 +189,8 @@ def test_what_still_holds_when_the_first_one_recovers_is_told_all_the_same(world
 
 
 BAD_GATEWAY = {"retrieved": 502, "address": "192.0.2.1"}
+
+
 NO_TEXT = {"reason": "text not found"}
 
 

@@ -12,7 +12,7 @@ from argos.server.models import Delivery, Event, Incident, Task
 from argos.server.queries import knowing
 from argos.server.queries.knowing import Acknowledgement
 from argos.server.services.leaving import tell_leaving
-from tests.server.services.test_gathering import (
+from tests.server.services.gathering_world import (
     AT_ONE_ADDRESS,
     HELD,
     HOLD,

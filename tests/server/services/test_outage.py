@@ -13,7 +13,7 @@ from argos.core.cause import Cause
 from argos.core.incident import EventKind
 from argos.core.severity import Severity, Status
 from argos.server.models import Delivery, DeliveryState, Event, Incident, Task
-from tests.server.services.test_gathering import AT_ONE_ADDRESS, World
+from tests.server.services.gathering_world import AT_ONE_ADDRESS, World
 
 FIRST = ["a", "b", "c", "d"]
 NEXT = ["e", "f", "g", "h"]

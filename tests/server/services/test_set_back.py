@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 from argos.core.cause import LONGEST_HOLD, Cause, hold_interval
 from argos.server.models import Delivery, DeliveryTarget, Incident
 from argos.server.queries import held, overtaken
-from tests.server.services.test_gathering import (
+from tests.server.services.gathering_world import (
     AT_ONE_ADDRESS,
     HELD,
     HOLD,

@@ -1,0 +1,82 @@
+"""Each message is sent by one server, and repeated as it was after a crash."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+from argos.server.models import (
+    DeliveryState,
+)
+from argos.server.queries import deliveries as queries
+from argos.server.services.dispatch import (
+    CLAIM_INTERVAL,
+    Dispatcher,
+    Means,
+)
+
+
+def test_claim_of_a_dead_server_is_taken_over(means, clock, add, get, recipient, claim):
+    id_ = add()
+    claim("server 2")
+    dispatcher = Dispatcher(means)
+
+    dispatcher.run_lane(recipient)
+    before = get(id_).state
+    clock.now += CLAIM_INTERVAL
+    dispatcher.run_lane(recipient)
+
+    assert (before, get(id_).state) == (DeliveryState.WAITING, DeliveryState.SENT)
+    assert get(id_).attempts == 2
+
+
+def test_i25_a_digest_is_repeated_with_the_same_id_and_the_same_content(
+    means, clock, gotify, add, recipient, claim
+):
+    for site in "abc":
+        add(site)
+    taken = claim("server 2")  # which sent it, and died before it could say so
+    add("d")
+    clock.now += CLAIM_INTERVAL
+
+    Dispatcher(means).run_lane(recipient)
+
+    assert gotify.ids[0] == taken.batch_id
+    assert gotify.titles[0].startswith("❌ 3 problems · a.example.org, b.example.org")
+    assert "d.example.org" not in gotify.messages[0]["message"]
+
+
+def test_server_that_wakes_up_too_late_changes_nothing(
+    database, clock, add, get, claim
+):
+    id_ = add()
+
+    late = claim("server 1")
+    clock.now += CLAIM_INTERVAL
+    claim("server 2")
+    end = queries.Finish(DeliveryState.DEAD, due_at=clock.now, last_error="late")
+    with database.transaction() as session:
+        is_ours = queries.finish_claim(session, claim=late, end=end)
+
+    assert not is_ours
+    assert get(id_).claimed_by == "server 2"
+    assert get(id_).state is DeliveryState.WAITING
+
+
+def test_servers_at_once_send_each_delivery_once(means, gotify, add, get, recipient):
+    ids = [add(f"site{place}") for place in range(15)]
+    barrier = threading.Barrier(4)
+
+    def serve(place: int) -> None:
+        own = Means(
+            means.database, means.clock, Random(place), means.get_config, f"s{place}"
+        )
+        barrier.wait()
+        Dispatcher(own).run_lane(recipient)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(serve, range(4)))
+
+    assert len(gotify.messages) == 1
+    listed = gotify.messages[0]["message"]
+    assert all(f"site{place}.example.org" in listed for place in range(15))
+    assert {get(id_).state for id_ in ids} == {DeliveryState.SENT}
