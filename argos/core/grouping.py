@@ -27,9 +27,6 @@ class Waiting:
 
     id: int
     message_id: str
-    batch_id: str | None
-    """The message that it goes into, once that is decided."""
-    due_at: datetime
     task_id: int | None
     website: str | None
     """What it is about; None for what is about no website."""
@@ -56,39 +53,6 @@ class Flush:
     rhythm: Rhythm
     next_at: datetime
     """When the next window ends."""
-
-
-def find_due_message(waiting: Sequence[Waiting], *, now: datetime) -> str | None:
-    """The message to be sent next, of those whose content is decided.
-
-    What somebody hears of a task, they hear in order: a message waits while it tells of
-    a task of which something older waits elsewhere.
-    """
-    oldest: dict[int, str | None] = {}
-    held_up: set[str] = set()
-    for one in waiting:
-        if one.task_id is not None:
-            first = oldest.setdefault(one.task_id, one.batch_id)
-            if one.batch_id is not None and first != one.batch_id:
-                held_up.add(one.batch_id)
-    for one in waiting:
-        if one.batch_id not in held_up and one.due_at <= now and one.batch_id:
-            return one.batch_id
-    return None
-
-
-def list_pending(waiting: Sequence[Waiting], *, now: datetime) -> list[Waiting]:
-    """What may go into a message now; in order, too."""
-    pending = []
-    held_up: set[int] = set()
-    for one in waiting:
-        if one.task_id in held_up:
-            continue
-        if one.batch_id is None and one.due_at <= now:
-            pending.append(one)
-        elif one.task_id is not None:
-            held_up.add(one.task_id)
-    return pending
 
 
 def decide(

@@ -14,8 +14,6 @@ from argos.core.grouping import (
     Rhythm,
     Waiting,
     decide,
-    find_due_message,
-    list_pending,
     window_end,
 )
 
@@ -27,8 +25,6 @@ def waiting(id_: int, **changes: object) -> Waiting:
     """A notice about a website of its own."""
     facts = {
         "message_id": f"m{id_}",
-        "batch_id": None,
-        "due_at": NOON,
         "task_id": id_,
         "website": f"https://{id_}.example/",
     }
@@ -223,32 +219,3 @@ def test_nothing_waits_for_longer_than_the_window(seconds, was_digest, count, la
     assert flush is not None
     assert end - now <= 2 * NEXT_WINDOW
     assert len(flush.messages) <= MAX_QUICK
-
-
-def test_a_message_whose_content_is_decided_comes_in_order():
-    rows = [
-        waiting(1, batch_id="a"),
-        waiting(2, batch_id="b", due_at=NOON + SECOND),
-        waiting(3, batch_id="c", task_id=2),
-        waiting(4, batch_id="d"),
-    ]
-
-    assert find_due_message(rows, now=NOON) == "a"
-    assert find_due_message(rows[1:], now=NOON) == "d"
-    assert find_due_message(rows[1:], now=NOON + SECOND) == "b"
-    assert find_due_message(rows[2:], now=NOON) == "c"
-    assert find_due_message([], now=NOON) is None
-
-
-def test_what_follows_something_that_waits_is_not_pending():
-    rows = [
-        waiting(1, due_at=NOON + SECOND),
-        waiting(2, task_id=1),
-        waiting(3, batch_id="a"),
-        waiting(4, task_id=3),
-        waiting(5),
-        waiting(6, task_id=5),
-        waiting(7, task_id=None),
-    ]
-
-    assert [one.id for one in list_pending(rows, now=NOON)] == [5, 6, 7]

@@ -179,11 +179,11 @@ class Delivery(Base):
     __table_args__ = (
         # list_due_recipients
         partial_index("ix_deliveries_waiting", "state = 'waiting'", "due_at"),
-        # list_pending
+        # lanes
         partial_index(
             "ix_deliveries_recipient_waiting", "state = 'waiting'", "recipient", "id"
         ),
-        # claim_batch, finish_batch
+        # claim_message, finish_claim
         Index("ix_deliveries_batch_id", "batch_id"),
         # list_held_over, list_held_of
         partial_index("ix_deliveries_held", "held_until IS NOT NULL", "held_until"),

@@ -8,7 +8,6 @@ from sqlalchemy import case, cast, func, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from argos.core.cause import Cause, Common, Traits, common_of
-from argos.core.grouping import Waiting
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
 from argos.core.severity import Severity, Status
@@ -172,28 +171,6 @@ def lock_target(session: Session, *, recipient: str) -> DeliveryTarget:
         .with_for_update()
     )
     return session.scalars(statement).one()
-
-
-def list_waiting(session: Session, *, recipient: str, limit: int) -> list[Waiting]:
-    """What waits for a recipient, oldest first."""
-    rows = session.execute(
-        select(
-            Delivery.id,
-            Delivery.message_id,
-            Delivery.batch_id,
-            Delivery.due_at,
-            Event.task_id,
-            Task.domain,
-            func.coalesce(Incident.parent_id, Incident.id),
-        )
-        .outerjoin(Event, Event.id == Delivery.event_id)
-        .outerjoin(Incident, Incident.id == Event.incident_id)
-        .outerjoin(Task, Task.id == Event.task_id)
-        .where(Delivery.state == DeliveryState.WAITING, Delivery.recipient == recipient)
-        .order_by(Delivery.id)
-        .limit(limit)
-    )
-    return [Waiting(*row) for row in rows]
 
 
 def put_into_message(session: Session, *, ids: Collection[int], batch_id: str) -> None:

@@ -15,14 +15,7 @@ from typing import Any
 
 from argos.channels import Channel, open_channel, recipient_name
 from argos.clock import Clock
-from argos.core.grouping import (
-    Rhythm,
-    Waiting,
-    decide,
-    find_due_message,
-    list_pending,
-    window_end,
-)
+from argos.core.grouping import Rhythm, Waiting, decide, window_end
 from argos.core.severity import Severity
 from argos.core.text import cut, visible
 from argos.errors import DatabaseError, DeliveryError, UnknownRecipient
@@ -30,7 +23,7 @@ from argos.schemas import Config
 from argos.server.columns import from_epoch_us, to_epoch_us
 from argos.server.database import Database, Session
 from argos.server.models import DeliveryState, DeliveryTarget
-from argos.server.queries import deliveries as queries
+from argos.server.queries import deliveries as queries, lanes
 from argos.server.queries.deliveries import Claim, ClaimedDelivery, Finish
 from argos.server.services.attempt import TOTAL_TIMEOUT_S, Attempts, stumbled
 from argos.server.services.giving_up import is_patient_recipient, tell_undelivered
@@ -191,12 +184,11 @@ class _Lane:
         target = queries.lock_target(session, recipient=self._recipient)
         if target.next_at is not None and target.next_at > now and target.failures:
             return None
-        waiting = queries.list_waiting(
-            session, recipient=self._recipient, limit=MAX_TOGETHER
-        )
-        batch_id = find_due_message(waiting, now=now)
+        batch_id = lanes.find_due_message(session, recipient=self._recipient, now=now)
         if batch_id is None:
-            pending = list_pending(waiting, now=now)
+            pending = lanes.list_pending(
+                session, recipient=self._recipient, now=now, limit=MAX_TOGETHER
+            )
             batch_id = self._flush(session, target, pending, now=now)
         if batch_id is None:
             return None

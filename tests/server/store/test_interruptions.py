@@ -18,8 +18,13 @@ from argos.core.matching import Matcher
 from argos.errors import DatabaseError
 from argos.protocol import HeldLease
 from argos.server.database import Database
-from argos.server.models import Base, Incident, SilenceKind
-from argos.server.queries import deliveries
+from argos.server.models import (
+    Base,
+    Delivery,
+    DeliveryState,
+    Incident,
+    SilenceKind,
+)
 from argos.server.queries.leases import LeasedTask, lease_groups, release_groups
 from argos.server.queries.silences import NewSilence
 from argos.server.services import acknowledgement, dispatch, peace
@@ -322,4 +327,5 @@ def send(stage: Stage, sent: list[str]) -> None:
 
 def is_waiting(stage: Stage) -> bool:
     with stage.database.reading() as session:
-        return bool(deliveries.list_waiting(session, recipient="local", limit=9))
+        waiting = select(Delivery.id).where(Delivery.state == DeliveryState.WAITING)
+        return session.scalar(waiting.limit(1)) is not None

@@ -16,7 +16,7 @@ from argos.server.models import (
     Event,
     Incident,
 )
-from argos.server.queries import deliveries as queries
+from argos.server.queries import deliveries as queries, lanes
 from argos.server.services.dispatch import (
     CLAIM_INTERVAL,
     Means,
@@ -116,10 +116,16 @@ def claim(database, clock, recipient) -> Callable[..., Any]:
     def claim(holder: str) -> queries.Claim:
         with database.transaction() as session:
             queries.lock_target(session, recipient=recipient)
-            waiting = queries.list_waiting(session, recipient=recipient, limit=10)
-            batch_id = waiting[0].batch_id or waiting[0].message_id
-            ids = [one.id for one in waiting]
-            queries.put_into_message(session, ids=ids, batch_id=batch_id)
+            batch_id = lanes.find_due_message(
+                session, recipient=recipient, now=clock.now
+            )
+            if batch_id is None:
+                pending = lanes.list_pending(
+                    session, recipient=recipient, now=clock.now, limit=10
+                )
+                batch_id = pending[0].message_id
+                ids = [one.id for one in pending]
+                queries.put_into_message(session, ids=ids, batch_id=batch_id)
             return queries.claim_message(
                 session,
                 batch_id=batch_id,
