@@ -222,7 +222,7 @@ def list_leader_ids(session: Session, *, ids: Collection[int]) -> dict[int, int]
 
 
 RECENT_RECOVERIES = 100
-"""Of more that are under one incident, no older ones are looked at."""
+"""Of more that are under one incident, no older ones are looked at, besides the new ones."""
 # Incident by incident, and what is held told apart at last: else PostgreSQL may read all
 # events, or all that waits, and look for these few among them.
 _HELD_RECOVERIES = """
@@ -237,22 +237,26 @@ SELECT l.id, (
       SELECT l.id AS id UNION ALL SELECT recent.id FROM (
         SELECT c.id FROM incidents c
         WHERE c.parent_id = l.id AND c.closed_at IS NOT NULL
-        ORDER BY c.closed_at DESC LIMIT {recent}) AS recent) AS m) AS held)
+        ORDER BY c.closed_at DESC LIMIT :count) AS recent) AS m) AS held)
 FROM incidents l WHERE l.id {which}
 """
 
 
 def list_held_recoveries(
-    session: Session, *, leader_ids: Collection[int], now: datetime
+    session: Session, *, leader_ids: Collection[int], new: int, now: datetime
 ) -> dict[int, datetime]:
-    """By leader: until when the newest recoveries of its incidents are held already."""
+    """By leader: until when the newest recoveries of its incidents are held already.
+
+    So many `new` ones have ended just now, and wait for nothing yet.
+    """
     if not leader_ids:
         return {}
     which, parameters = id_list(session, list(leader_ids))
+    moment = driver_moment(session, now)
     rows = run(
         session,
-        _HELD_RECOVERIES.format(which=which, recent=RECENT_RECOVERIES),
-        {**parameters, "now": driver_moment(session, now)},
+        _HELD_RECOVERIES.format(which=which),
+        {**parameters, "now": moment, "count": RECENT_RECOVERIES + new},
     )
     read = moment_reader(session)
     moments = ((id_, read(value)) for id_, value in rows)

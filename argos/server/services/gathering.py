@@ -246,7 +246,9 @@ def hold_recoveries(
     over = {id_ for id_ in gathered if extents[id_].is_over}
     queries.release(session, leader_ids=over, now=now)
     pending = gathered - over
-    held = queries.list_held_recoveries(session, leader_ids=pending, now=now)
+    held = queries.list_held_recoveries(
+        session, leader_ids=pending, new=len(closed), now=now
+    )
     until = {}
     latest = now + hold_interval(LONGEST_HOLD)
     for id_, change in closed:

@@ -16,6 +16,7 @@ from argos.server.models import (
     Schedule,
     Task,
 )
+from argos.server.queries.gathering import RECENT_RECOVERIES
 from argos.server.queries.leases import lease_groups
 from argos.server.services.ingest import ingest
 from tests.server.services.gathering_world import (
@@ -171,6 +172,19 @@ def test_recoveries_are_held_until_the_last_one_lets_all_go(world):
     assert [event.kind for event in world.rows(Event)] == ["opened"] * 3 + [
         "closed"
     ] * 3
+
+
+def test_more_recoveries_than_are_looked_at_wait_for_one_moment(world):
+    count = 2 * RECENT_RECOVERIES + 5
+    names = [f"a{place}" for place in range(count + 1)]
+    world.add(*names)
+    world.run(dict.fromkeys(names, AT_ONE_ADDRESS))
+
+    world.run(dict.fromkeys(names[1:5], None))
+    world.clock.move(seconds=20)
+    world.run(dict.fromkeys(names[5:-1], None))
+
+    assert set(world.due[count + 1 :]) == {HOLD - timedelta(seconds=20)}
 
 
 def test_what_still_holds_when_the_first_one_recovers_is_told_all_the_same(world):
