@@ -81,7 +81,7 @@ BUGS = [
     Bug(
         "a delivery stays with a server that died",
         "I-24",
-        trigger="""CREATE TRIGGER bug AFTER UPDATE OF claimed_by ON deliveries
+        trigger="""CREATE TRIGGER bug AFTER UPDATE OF due_at ON deliveries
         WHEN new.claimed_by IS NOT NULL BEGIN UPDATE deliveries
         SET due_at = due_at + 864000000000 WHERE id = new.id; END""",
     ),

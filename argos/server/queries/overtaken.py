@@ -11,6 +11,8 @@ from argos.server.queries.duties import SET_BACK
 
 LONGEST_WAIT = timedelta(minutes=2)
 """Longer than anybody waits who can be reached, for others to be told with."""
+LONGEST_CLAIM = timedelta(minutes=2)
+"""Longer than any attempt may take, beginning now."""
 LONGEST_HOLD = timedelta(minutes=10)
 """Longer than it takes until somebody looks again at what is kept back."""
 
@@ -18,8 +20,19 @@ LONGEST_HOLD = timedelta(minutes=10)
 def bring_back(session: Session, *, now: datetime) -> int:
     """Let go out, or be looked at, what waits for a moment that had come; how many.
 
-    What is just being sent is left to who sends it.
+    What is just being sent is left to who sends it, for as long as that may take: it may
+    be somebody who died.
     """
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.state == DeliveryState.WAITING,
+            Delivery.claimed_by.is_not(None),
+            Delivery.due_at > now + LONGEST_CLAIM,
+        )
+        .values(due_at=now + LONGEST_CLAIM)
+        .execution_options(synchronize_session=False)
+    )
     waiting = session.execute(
         update(Delivery)
         .where(

@@ -157,9 +157,11 @@ class _Lane:
         self._recipient = recipient
         self._means = means
         self._attempts = attempts
+        self._claimed_s = 0.0
 
     def attempt(self) -> bool:
         """Claim a message and try to send it; whether to go on with the next."""
+        self._claimed_s = self._means.clock.monotonic()
         with self._means.database.transaction() as session:
             claim = self._claim(session)
             if claim is None:
@@ -275,7 +277,10 @@ class _Lane:
 
     def _refuse_late_start(self, claim: Claim) -> None:
         """Begin no attempt that may outlast its claim: this process was stopped."""
-        left = claim.until - self._means.clock.utcnow()
+        clock = self._means.clock
+        # The wall clock may have been set back, the other one stands while a machine sleeps.
+        passed = timedelta(seconds=clock.monotonic() - self._claimed_s)
+        left = min(claim.until - clock.utcnow(), CLAIM_INTERVAL - passed)
         if left < timedelta(seconds=self._means.attempt_timeout_s):
             raise DeliveryError("There was no time left to send it.", is_unsent=True)
 

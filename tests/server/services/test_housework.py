@@ -23,6 +23,7 @@ from argos.server.models import (
 )
 from argos.server.queries import partitions
 from argos.server.queries.deliveries import list_due_recipients
+from argos.server.queries.overtaken import LONGEST_CLAIM
 from argos.server.services import duties
 from argos.server.services.duties import all_duties
 from argos.server.services.upkeep import Duty, Means, Upkeep
@@ -227,7 +228,7 @@ def test_i36_notices_that_a_wrong_clock_put_off_go_out(keep, database, clock, ta
         assert list_due_recipients(session, now=clock.now) == ["mail"]
         due = session.scalars(select(Delivery.due_at).order_by(Delivery.id)).all()
         (failed_at,) = session.scalars(select(DeliveryTarget.failed_at))
-    assert due == [clock.now, later]
+    assert due == [clock.now, clock.now + LONGEST_CLAIM]
     assert failed_at == (clock.now if "failed_after" in target else None)
 
 

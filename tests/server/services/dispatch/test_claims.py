@@ -2,17 +2,14 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from random import Random
 
-from argos.server.models import (
-    DeliveryState,
-)
-from argos.server.queries import deliveries as queries
-from argos.server.services.dispatch import (
-    CLAIM_INTERVAL,
-    Dispatcher,
-    Means,
-)
+from argos.server.models import DeliveryState
+from argos.server.queries import deliveries as queries, overtaken
+from argos.server.services.dispatch import CLAIM_INTERVAL, Dispatcher, Means
+from tests.server.services.desk import Clock
 
 
 def test_claim_of_a_dead_server_is_taken_over(means, clock, add, get, recipient, claim):
@@ -80,3 +77,66 @@ def test_servers_at_once_send_each_delivery_once(means, gotify, add, get, recipi
     listed = gotify.messages[0]["message"]
     assert all(f"site{place}.example.org" in listed for place in range(15))
     assert {get(id_).state for id_ in ids} == {DeliveryState.SENT}
+
+
+class SetBack(Clock):
+    """A wall clock that was set back, while time goes on."""
+
+    passed_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.passed_s
+
+
+def test_i36_a_claim_of_a_dead_server_does_not_last_until_its_clock_is_right_again(
+    means, clock, gotify, add, recipient, claim
+):
+    add()
+    claim("server 2")
+    clock.now -= timedelta(hours=5)
+    dispatcher = Dispatcher(means)
+
+    for _ in "1234":
+        with means.database.transaction() as session:
+            overtaken.bring_back(session, now=clock.now)
+        dispatcher.run_lane(recipient)
+        clock.move(seconds=59)
+
+    assert len(gotify.messages) == 1
+
+
+def test_whoever_lives_marks_as_sent_what_was_claimed_before_a_clock_was_set_back(
+    database, clock, get, add, claim
+):
+    id_ = add()
+    own = claim("server 1")
+    clock.now -= timedelta(hours=5)
+    with database.transaction() as session:
+        overtaken.bring_back(session, now=clock.now)
+
+    end = queries.Finish(DeliveryState.SENT, due_at=clock.now, sent_at=clock.now)
+    with database.transaction() as session:
+        is_ours = queries.finish_claim(session, claim=own, end=end)
+
+    assert is_ours
+    assert get(id_).state is DeliveryState.SENT
+
+
+def test_nothing_is_sent_late_that_another_server_may_have_by_a_clock_set_back(
+    means, gotify, add, get, recipient, now
+):
+    clock, looks = SetBack(now), []
+
+    def get_config():
+        looks.append(clock.now)
+        if len(looks) == 2:  # once to decide, and once to send what was claimed
+            clock.passed_s = 50
+            clock.now -= timedelta(hours=5)
+        return means.get_config()
+
+    id_ = add()
+
+    Dispatcher(replace(means, clock=clock, get_config=get_config)).run_lane(recipient)
+
+    assert gotify.messages == []
+    assert "no time left" in get(id_).last_error
