@@ -44,20 +44,21 @@ Microseconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One task, as the server hands it out.
 
-    No model: an agent reads five of them for each probe.
+    No model: an agent reads five of them for each probe. What has a default may be
+    absent from what an agent gets that asks for `lean` tasks.
     """
 
     id: int
     url: str
-    domain: str
+    domain: str = ""
     ip_version: IPVersion
     check: str
     method: Method
-    request_data: str | None
+    request_data: str | None = None
     add_alerts_recipients: str | None = None
     overwrite_alerts_recipients: str | None = None
     expected: str
-    task_group: str
+    task_group: str = ""
     retry_before_notification: int = 0
     contiguous_failures: int = 0
     selected_at: datetime | None = None

@@ -74,6 +74,7 @@ class LeaseRequest:
             "spooled": self.spooled,
             "version": VERSION,
             "capabilities": ",".join(self.capabilities),
+            "lean": 1,
         }
         if self.location:
             parameters["location"] = self.location
@@ -268,14 +269,17 @@ class ServerClient:
 
 async def _read(answer: httpx2.Response) -> bytes:
     """The body, up to a limit: an agent's memory must not depend on who answers."""
-    body = bytearray()
+    chunks = []
+    size = 0
     async for chunk in answer.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
             raise httpx2.DecodingError(
                 f"the answer is longer than {MAX_ANSWER_BYTES >> 20} MiB"
             )
-    return bytes(body)
+    # Not added up in a bytearray, which would be moved again and again.
+    return b"".join(chunks)
 
 
 def _trust(settings: ClientSettings) -> Any:

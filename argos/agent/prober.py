@@ -9,10 +9,10 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
 from msgspec.structs import replace as change
 
 from argos.agent.engine.interface import BreakOff, ProbeEngine
@@ -49,8 +49,7 @@ def _doubted(verdict: Verdict) -> Verdict:
     return change(verdict, facts={**verdict.facts, DOUBT: CUT_OFF})
 
 
-@dataclass(slots=True, eq=False)
-class _Work:
+class _Work(msgspec.Struct, eq=False):
     """An assignment under way."""
 
     assignment: Assignment

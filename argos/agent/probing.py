@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
+
 from argos.agent.judging import describe_error, judge
 from argos.checks import BaseCheck, get_registered_check
 from argos.checks.base import Verdict
@@ -42,13 +44,13 @@ _PATTERN_CHECKS = "-like"
 _NO_MAPPING = "request_data should be a mapping of data, is_json and headers"
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeGroup:
+# No dataclass, which takes longer to make: there is one for each probe.
+class ProbeGroup(msgspec.Struct):
     """The tasks of one lease that one probe answers."""
 
     probe: Probe
-    tasks: tuple[Task, ...]
-    has_patterns: bool
+    tasks: list[Task]
+    has_patterns: bool = False
     """Whether a check of theirs is a regular expression, which may take its time."""
 
 
@@ -61,44 +63,68 @@ class ProbePlan:
     """Tasks that cannot be probed, each with the verdict that says why."""
 
 
+class _Needs(msgspec.Struct, frozen=True):
+    """What tasks of a check need of their probe."""
+
+    has_own_probe: bool
+    wants_handshake: bool
+    is_pattern: bool
+
+
 def plan_probes(tasks: Iterable[Task]) -> ProbePlan:
     """Sort tasks by the request that answers them; never raises."""
-    probes: dict[Any, Probe] = {}
-    members: dict[Any, list[Task]] = {}
-    patterned = set()
+    groups: dict[Any, ProbeGroup] = {}
     hopeless = []
-    last: tuple[Task, Probe] | None = None
+    last: tuple[Task, ProbeGroup] | None = None
     for task in tasks:
         try:
-            check = get_registered_check(task.check)
+            needs = _needs_of(task.check)
             # Tasks of a group come one after the other.
-            if last is None or not _is_same_request(task, last[0]):
-                last = task, _probe_of_task(*_request_of(task))
-            probe = _prepare(check, task, last[1])
+            if needs.has_own_probe:
+                probe = _probe_of_check(task.check, *_request_of(task))
+                group = _group_of(task, probe, groups)
+            elif last is not None and _is_same_request(task, last[0]):
+                group = last[1]
+            else:
+                group = _group_of(task, _probe_of_task(*_request_of(task)), groups)
+                last = task, group
         except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
             hopeless.append((task, describe_error(err)))
             continue
-        key = (task.group_id, task.lease_no, id(probe))
-        if key in members:
-            members[key].append(task)
-        else:
-            probes[key] = probe
-            members[key] = [task]
-        if check.wants_handshake:
-            probes[key] = _listening(*_request_of(task))
-        if task.check.endswith(_PATTERN_CHECKS):
-            patterned.add(key)
-    groups = [
-        ProbeGroup(probe, tuple(members[key]), key in patterned)
-        for key, probe in probes.items()
-    ]
-    return ProbePlan(groups, hopeless)
+        group.tasks.append(task)
+        if needs.wants_handshake:
+            group.probe = _listening(*_request_of(task))
+        if needs.is_pattern:
+            group.has_patterns = True
+    return ProbePlan(list(groups.values()), hopeless)
+
+
+def _group_of(task: Task, probe: Probe, groups: dict[Any, ProbeGroup]) -> ProbeGroup:
+    """The group of a task that this probe answers, a new one if there is none."""
+    key = (task.group_id, task.lease_no, id(probe))
+    group = groups.get(key)
+    if group is None:
+        group = groups[key] = ProbeGroup(probe, [])
+    return group
+
+
+@lru_cache(maxsize=256)
+def _needs_of(name: str) -> _Needs:
+    """Raises CheckNotFound."""
+    check = get_registered_check(name)
+    return _Needs(
+        check.prepare_probe.__func__ is not BaseCheck.prepare_probe.__func__,  # type: ignore[attr-defined]  # class methods have it
+        check.wants_handshake,
+        name.endswith(_PATTERN_CHECKS),
+    )
 
 
 def _is_same_request(task: Task, other: Task) -> bool:
-    """Whether they surely ask the same; False says nothing."""
+    """Whether they surely ask the same under one lease; False says nothing."""
     return (
-        task.url == other.url
+        task.group_id == other.group_id
+        and task.lease_no == other.lease_no
+        and task.url == other.url
         and task.options is None
         and other.options is None
         and task.method == other.method
@@ -106,22 +132,6 @@ def _is_same_request(task: Task, other: Task) -> bool:
         and task.request_data == other.request_data
         and task.timeout_s == other.timeout_s
     )
-
-
-def make_probe(task: Task) -> Probe:
-    """The request that answers a task; raises when there can be none.
-
-    For the same request it is the same object: so tasks are sorted, and so a worker
-    knows what it was told before.
-    """
-    check = get_registered_check(task.check)
-    return _prepare(check, task, _probe_of_task(*_request_of(task)))
-
-
-def _prepare(check: type[BaseCheck], task: Task, probe: Probe) -> Probe:
-    if check.prepare_probe(probe) is probe:
-        return probe
-    return _probe_of_check(task.check, *_request_of(task))
 
 
 def _request_of(task: Task) -> tuple[Any, ...]:
@@ -146,6 +156,8 @@ def _listening(*wanted: Any) -> Probe:
     return replace(_probe_of_task(*wanted), wants_handshake=True)
 
 
+# For the same request it is the same object: so tasks are sorted, and so a worker knows
+# what it was told before.
 @lru_cache(maxsize=KNOWN_PROBES)
 def _probe_of_task(
     url: str,
@@ -267,12 +279,14 @@ def is_quick(group: ProbeGroup, outcome: Outcome) -> bool:
 
     Users' patterns may run until their time limit, and long bodies take milliseconds.
     """
-    size = 0
-    for each in (outcome, *outcome.details.by_address):
-        if isinstance(each, ProbeResponse):
-            size += len(each.body)
-    if size > _QUICK_BODY_BYTES:
-        return False
-    if isinstance(outcome, ProbeFailure) and not outcome.details.by_address:
+    others = outcome.details.by_address
+    if isinstance(outcome, ProbeFailure) and not others:
         return True
-    return not group.has_patterns
+    size = _body_size(outcome)
+    for each in others:
+        size += _body_size(each)
+    return size <= _QUICK_BODY_BYTES and not group.has_patterns
+
+
+def _body_size(outcome: Outcome) -> int:
+    return len(outcome.body) if isinstance(outcome, ProbeResponse) else 0

@@ -28,7 +28,7 @@ _STATUSES = {
 }
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_PHASE_US = 2**31 - 1
-_find_odd_time = re.compile(rb"-|[0-9]{10}").search
+_find_odd_time = re.compile(rb":(?:-|[0-9]{10})").search
 """What may be out of the bounds of a phase."""
 _LONGEST_ESCAPE = 6
 """Bytes that JSON in ASCII needs at most for a byte of JSON in UTF-8."""
@@ -49,9 +49,10 @@ def encode_results(
     results = []
     for task, verdict in verdicts:
         status, facts = verdict.status, verdict.facts
-        if task.lease_no is None:
+        lease_no = task.lease_no
+        if lease_no is None:
             status, facts = _legacy_form(task, verdict)
-        if last is None or not _share_lease(task, last):
+        if last is None or lease_no != last.lease_no or task.group_id != last.group_id:
             last, rest = task, _encode_lease(task) + ending
         text = encode_facts(facts) if facts else b"{}"
         results.append(
@@ -74,10 +75,6 @@ def encode_facts(facts: Mapping[str, Any]) -> bytes:
         return text
     note = f"The facts were too long to be reported ({size} bytes)."
     return _encode({"reason": note})
-
-
-def _share_lease(task: Task, other: Task) -> bool:
-    return task.group_id == other.group_id and task.lease_no == other.lease_no
 
 
 def _encode_lease(task: Task) -> bytes:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from argos.agent.probing import ProbeGroup
 from argos.agent.slots import Slots
@@ -12,8 +13,8 @@ from argos.clock import Clock
 from argos.protocol import HeldLease
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Assignment:
+# No dataclass, which takes longer to make: there is one for each probe.
+class Assignment(msgspec.Struct, frozen=True, eq=False):
     """A probe to make under a lease, and when that lease arrived."""
 
     group: ProbeGroup
@@ -112,8 +113,10 @@ class Roster:
             assignment = self._ready.popleft()
             self.slots.begin(assignment)
             self._begin(assignment)
+        if not self._ready or self._aging is not None:
+            return
         delay = self.slots.next_free_s
-        if self._ready and self._aging is None and delay is not None:
+        if delay is not None:
             self._aging = asyncio.get_running_loop().call_later(delay, self._age)
 
     def _age(self) -> None:

@@ -1,7 +1,7 @@
 """Checks of the answer's headers; their names are compared without regard to case."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -49,11 +49,15 @@ class HTTPHeadersContain(BaseCheck):
         return list(names)
 
     @classmethod
+    def is_met(cls, response: ProbeResponse, wanted: list[str]) -> bool:
+        return header_values(response).keys() >= {name.lower() for name in wanted}
+
+    @classmethod
     def judge(cls, response: ProbeResponse, wanted: list[str]) -> Verdict:
         present = header_values(response)
         found = tuple([low for name in wanted if (low := name.lower()) in present])
         facts = {"retrieved": _list_names(found)}
-        if len(found) == len(wanted):
+        if cls.is_met(response, wanted):
             return Verdict(Status.SUCCESS, facts)
         missing = [name for name in wanted if name.lower() not in present]
         return failed(f"Missing: {', '.join(missing)}.", facts)
@@ -85,14 +89,13 @@ class HTTPHeadersHave(BaseCheck):
         return None
 
     @classmethod
+    def is_met(cls, response: ProbeResponse, wanted: dict[str, Any]) -> bool:
+        return not _differing(header_values(response), wanted)
+
+    @classmethod
     def judge(cls, response: ProbeResponse, wanted: dict[str, Any]) -> Verdict:
         found = _values(response, wanted)
-        wrong = [
-            name
-            for name, value in wanted.items()
-            if name.lower() not in found or found[name.lower()] != value
-        ]
-        return _verdict(found, wrong)
+        return _verdict(found, _differing(found, wanted))
 
 
 class HTTPHeadersLike(BaseCheck):
@@ -132,6 +135,15 @@ def _list_names(names: tuple[str, ...]) -> str:
 @lru_cache(maxsize=1024)
 def _list_values(shown: tuple[tuple[str, str], ...]) -> str:
     return _encode(dict(shown))
+
+
+def _differing(present: Mapping[str, str], wanted: Mapping[str, Any]) -> list[str]:
+    """The names of the headers that are missing, or have another value."""
+    return [
+        name
+        for name, value in wanted.items()
+        if (low := name.lower()) not in present or present[low] != value
+    ]
 
 
 def _values(response: ProbeResponse, names: Iterable[str]) -> dict[str, str]:

@@ -30,10 +30,14 @@ class HTTPStatus(BaseCheck):
         return never_codes([cls.parse_expected(cls.encode_expected(value))])
 
     @classmethod
+    def is_met(cls, response: ProbeResponse, wanted: int) -> bool:
+        return response.status_code == wanted
+
+    @classmethod
     def judge(cls, response: ProbeResponse, wanted: int) -> Verdict:
         code = response.status_code
         facts = {"expected": wanted, "retrieved": code}
-        if code == wanted:
+        if cls.is_met(response, wanted):
             return Verdict(Status.SUCCESS, facts)
         return failed(f"The status code is {code} instead of {wanted}.", facts)
 

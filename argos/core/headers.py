@@ -71,9 +71,10 @@ def join_fields(fields: Iterable[HeaderField]) -> dict[str, str]:
 def _read(block: bytes) -> tuple[HeaderField, ...]:
     answer = _decode(block).replace("\r\n", "\n").removesuffix("\n\n")
     # libcurl has joined folded lines, and refuses those without a colon.
-    fields = [line.partition(":") for line in answer.split("\n")[1:]]
     return tuple([
-        (name.strip().lower(), value.strip(" \t")) for name, _, value in fields
+        (name.strip().lower(), value.strip(" \t"))
+        for line in answer.split("\n")[1:]
+        for name, _, value in [line.partition(":")]
     ])
 
 

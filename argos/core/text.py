@@ -4,6 +4,7 @@ import codecs
 import encodings
 import re
 from encodings.aliases import aliases
+from functools import lru_cache
 
 _HIDDEN = re.compile(
     "["
@@ -67,6 +68,9 @@ _BYTE_ORDER_MARKS = (
 )
 
 
+_MARKS = tuple(mark for mark, _ in _BYTE_ORDER_MARKS)
+
+
 def visible(text: str) -> str:
     r"""Show control characters, bidi overrides and lone surrogates as `\uXXXX`.
 
@@ -90,12 +94,15 @@ def decode_body(body: bytes, content_type: str | None) -> str:
 
     Never raises: bytes that make no sense become U+FFFD.
     """
-    for mark, codec in _BYTE_ORDER_MARKS:
-        if body.startswith(mark):
-            return body[len(mark) :].decode(codec, "replace")
+    if body.startswith(_MARKS):
+        mark, codec = next(
+            pair for pair in _BYTE_ORDER_MARKS if body.startswith(pair[0])
+        )
+        return body[len(mark) :].decode(codec, "replace")
     return body.decode(_codec(content_type), "replace")
 
 
+@lru_cache(maxsize=64)  # a website may send a long one
 def _codec(content_type: str | None) -> str:
     declared = _CHARSET.search(content_type or "")
     if declared is None:

@@ -1,8 +1,9 @@
 """A server that costs nearly nothing: `python -m bench.agent.stand_in PORT URL…`.
 
-It speaks the real protocol, to our agents and to those of 0.10.3, but forgets all that
-it is told: what an agent can do at most shows when no server holds it up. Task groups
-are due at a rate, or always; each has five checks.
+It speaks the real protocol, to our agents and to those of 0.10.3, with the bytes that
+our server has for each, but forgets all that it is told: what an agent can do at most
+shows when no server holds it up. Task groups are due at a rate, or always; each has
+five checks.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import uvloop
 from pydantic_core import from_json
 
 from argos.protocol import MAX_LEASE_GROUPS, PROTOCOL, PROTOCOL_HEADER
+from argos.server.queries.leases import LeasedTask
+from argos.server.routes.api.wire import TaskForm, encode_tasks
 
 CHECKS = (
     ("status-is", "200"),
@@ -32,6 +35,9 @@ URLS = 2_000
 """Different ones, visited in turn."""
 NAP_S = 0.02
 COUNTS = "/counts"
+_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+"""Stands for that of each lease."""
+_MOMENT_TEXT = _MOMENT.isoformat().encode()
 
 
 class Work:
@@ -44,10 +50,14 @@ class Work:
         self.results = 0
         self.bad = 0
         """Results that are neither a success nor for the server to judge."""
-        self._groups = [_group(f"{urls[n % len(urls)]}/{n}", n) for n in range(URLS)]
+        groups = [_group(f"{urls[n % len(urls)]}/{n}", n) for n in range(URLS)]
+        self._groups = {
+            form: [encode_tasks(each, form=form, now=_MOMENT)[1:-1] for each in groups]
+            for form in TaskForm
+        }
 
-    def take(self, limit: int) -> list[bytes]:
-        """Task groups that are due, as JSON with gaps for what each lease has."""
+    def take(self, limit: int, form: TaskForm) -> list[bytes]:
+        """Task groups that are due, as JSON, all of them leased at `_MOMENT`."""
         if self._began_at is None:
             self._began_at = time.perf_counter()
         count = min(limit, MAX_LEASE_GROUPS)
@@ -55,7 +65,8 @@ class Work:
             elapsed = time.perf_counter() - self._began_at
             count = min(count, int(elapsed * self._per_second) - self._handed_out)
         first, self._handed_out = self._handed_out, self._handed_out + max(0, count)
-        return [self._groups[n % URLS] for n in range(first, self._handed_out)]
+        groups = self._groups[form]
+        return [groups[n % URLS] for n in range(first, self._handed_out)]
 
     def take_in(self, body: bytes) -> bytes:
         """Count results; return the answer."""
@@ -67,35 +78,35 @@ class Work:
         return b'{"result_ids":%b}' % json.dumps([1] * len(results)).encode()
 
 
-def _group(url: str, number: int) -> bytes:
+def _group(url: str, number: int) -> list[LeasedTask]:
     checks = list(CHECKS)
     if url.startswith("https:"):
         checks[-2] = CERTIFICATE_CHECK
-    tasks = [
-        {
-            "id": number * len(checks) + index,
-            "url": url,
-            "domain": url.rpartition("/")[0],
-            "ip_version": "4",
-            "check": check,
-            "method": "GET",
-            "request_data": None,
-            "add_alerts_recipients": None,
-            "overwrite_alerts_recipients": None,
-            "expected": expected,
-            "task_group": f"GET-4-{url}-d41d8cd98f00b204e9800998ecf8427e",
-            "retry_before_notification": 0,
-            "contiguous_failures": 0,
-            "selected_at": "2026-01-01T00:00:00.000000",
-            "selected_by": "one",
-            "group_id": number,
-            "lease_no": 1,
-            "leased_at": "LEASED_AT",
-            "timeout_s": 30.0,
-        }
+    return [
+        LeasedTask(
+            id=number * len(checks) + index,
+            url=url,
+            domain=url.rpartition("/")[0],
+            ip_version="4",
+            check=check,
+            method="GET",
+            request_data=None,
+            add_alerts_recipients=None,
+            overwrite_alerts_recipients=None,
+            expected=expected,
+            task_group=f"GET-4-{url}-d41d8cd98f00b204e9800998ecf8427e",
+            retry_before_notification=0,
+            contiguous_failures=0,
+            group_id=number,
+            lease_no=1,
+            leased_at=_MOMENT,
+            leased_by="one",
+            timeout_s=30.0,
+            options=None,
+            due_in_s=0.0,
+        )
         for index, (check, expected) in enumerate(checks)
     ]
-    return json.dumps(tasks)[1:-1].encode()
 
 
 def get_json(url: str) -> Any:
@@ -149,19 +160,19 @@ class Connection(asyncio.Protocol):
             self._send(201, self._work.take_in(body) if "results" in path else b"{}")
         else:
             is_ours = "capabilities" in query
+            form = TaskForm.LEAN if is_ours else TaskForm.LEGACY
             ends_at = time.perf_counter() + float(query.get("wait", ["0"])[0])
-            self._lease(int(query["limit"][0]), ends_at, is_ours=is_ours)
+            self._lease(int(query["limit"][0]), ends_at, form)
 
-    def _lease(self, limit: int, ends_at: float, *, is_ours: bool) -> None:
-        groups = self._work.take(limit)
+    def _lease(self, limit: int, ends_at: float, form: TaskForm) -> None:
+        groups = self._work.take(limit, form)
         if not groups and time.perf_counter() < ends_at:
             loop = asyncio.get_running_loop()
-            loop.call_later(NAP_S, lambda: self._lease(limit, ends_at, is_ours=is_ours))
+            loop.call_later(NAP_S, lambda: self._lease(limit, ends_at, form))
             return
         moment = datetime.now(UTC).isoformat().encode()
-        # Unknown fields are nothing to an agent of 0.10.3.
-        body = b"[%b]" % b",".join(groups).replace(b"LEASED_AT", moment)
-        self._send(200, body, announces=is_ours)
+        body = b"[%b]" % b",".join(groups).replace(_MOMENT_TEXT, moment)
+        self._send(200, body, announces=form is not TaskForm.LEGACY)
 
     def _send(self, status: int, body: bytes, *, announces: bool = True) -> None:
         protocol = f"{PROTOCOL_HEADER}: {PROTOCOL}\r\n" if announces else ""

@@ -103,6 +103,7 @@ async def test_a_lease_says_who_asks_for_how_much() -> None:
         "spooled": "2",
         "version": VERSION,
         "capabilities": "ipv6,new",
+        "lean": "1",
         "clock": "1773489600.250",
     }
     assert request.headers["authorization"] == "Bearer s3cret"

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from argos.agent.judging import judge
-from argos.checks import ResponseTime
+from argos.checks import ResponseTime, Verdict
 from argos.core.probe import (
+    NO_DETAILS,
     Certificate,
     Details,
     FailureKind,
@@ -21,7 +23,7 @@ from argos.protocol import Task
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def make_task(check: str, expected: str) -> Task:
+def make_task(check: str, expected: str, **more: Any) -> Task:
     values: dict[str, Any] = {
         "id": 1,
         "url": "https://shop.example/",
@@ -32,6 +34,7 @@ def make_task(check: str, expected: str) -> Task:
         "request_data": None,
         "expected": expected,
         "task_group": "",
+        **more,
     }
     return Task(**values)
 
@@ -43,6 +46,41 @@ def answer(address: str, status: int = 200, **more: Any) -> ProbeResponse:
 def of_all(*outcomes: Any) -> ProbeResponse:
     details = Details(by_address=outcomes, addresses=("192.0.2.1", "192.0.2.2"))
     return answer("192.0.2.1", details=details)
+
+
+HEADERS = (("content-type", "text/html"), ("server", "nginx"))
+SILENT = [
+    ("status-is", "200", "404"),
+    ("headers-contain", '["Server"]', '["Server", "etag"]'),
+    ("headers-have", '{"Server": "nginx"}', '{"etag": null}'),
+]
+
+
+@pytest.mark.parametrize(("check", "good", "bad"), SILENT)
+def test_our_server_hears_nothing_that_it_would_not_keep(check, good, bad):
+    outcome = answer("192.0.2.1", headers=HEADERS)
+
+    success = judge(make_task(check, good, lease_no=1), outcome, now=NOW)
+    failure = judge(make_task(check, bad, lease_no=1), outcome, now=NOW)
+
+    assert success == Verdict(Status.SUCCESS)
+    assert failure.status is Status.FAILURE
+    assert failure.facts.keys() >= {"expected", "retrieved", "reason", "address"}
+
+
+@pytest.mark.parametrize(("check", "good"), [row[:2] for row in SILENT])
+@pytest.mark.parametrize(
+    ("lease_no", "details"),
+    [(None, NO_DETAILS), (1, Details(hops=("https://a.example/",)))],
+    ids=["server of 0.10.3", "after a redirect"],
+)
+def test_others_hear_all_of_a_success(check, good, lease_no, details):
+    outcome = answer("192.0.2.1", headers=HEADERS, details=details)
+
+    verdict = judge(make_task(check, good, lease_no=lease_no), outcome, now=NOW)
+
+    assert verdict.status is Status.SUCCESS
+    assert verdict.facts.keys() >= {"expected", "retrieved"}
 
 
 def test_the_worst_address_counts_and_is_named():

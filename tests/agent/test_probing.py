@@ -11,7 +11,6 @@ from argos.agent.probing import (
     choose_outcome,
     is_quick,
     judge_group,
-    make_probe,
     parse_request_data,
     plan_probes,
     second_look,
@@ -386,5 +385,5 @@ def test_neighbours_in_a_lease_that_ask_for_anything_else_have_their_own_probe(c
     groups = plan_probes([usual, other, make_task(id=3)]).groups
 
     assert [[task.id for task in group.tasks] for group in groups] == [[1, 3], [2]]
-    assert groups[1].probe == make_probe(other)
+    assert groups[1].probe == plan_probes([other]).groups[0].probe
     assert groups[0].probe != groups[1].probe

@@ -30,6 +30,10 @@ NEED_HANDSHAKE = {"ssl-certificate-valid", "ssl-min-version"}
 """Of an answer over plain http they can say nothing."""
 NAMES = st.sampled_from([*get_registered_checks()])
 
+SILENT = [
+    name for name, check in get_registered_checks().items() if check.is_success_silent
+]
+
 small = st.integers(-(2**70), 2**70) | st.none()
 moments = st.datetimes(timezones=st.just(NOW.tzinfo)) | st.datetimes()
 timings = st.builds(Timings, *[small] * 6, st.integers(0, 2**70))
@@ -89,6 +93,24 @@ def test_evaluate_never_raises_and_its_facts_are_small_json(
     assert not {"config", "result", "cls"} & verdict.facts.keys()
     if verdict.status is Status.ON_CHECK:
         assert name in SERVER_JUDGES
+
+
+@settings(patient, max_examples=300)
+@given(
+    name=st.sampled_from(SILENT),
+    expected=expected_texts
+    | st.sampled_from(["[]", '["A", "set-cookie"]', '{"A": "1"}', '{"b": null}', "{}"]),
+    response=responses,
+)
+def test_plain_success_is_one_that_only_repeats_what_was_expected(
+    name: str, expected: str, response: ProbeResponse
+) -> None:
+    is_plain = get_registered_check(name).is_plain_success(response, expected)
+
+    verdict = evaluate(name, expected, response)
+    assert is_plain == (verdict.status is Status.SUCCESS)
+    if is_plain:
+        assert verdict.facts.keys() == {"expected", "retrieved"}
 
 
 @settings(patient, max_examples=200)

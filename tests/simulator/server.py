@@ -21,7 +21,7 @@ from argos.server.columns import to_epoch_us
 from argos.server.database import Database
 from argos.server.queries import deliveries
 from argos.server.queries.agents import Sighting
-from argos.server.routes.api.wire import encode_tasks
+from argos.server.routes.api.wire import TaskForm, encode_tasks
 from argos.server.services import (
     agent_access,
     dispatch,
@@ -218,7 +218,7 @@ class Server:
                 if answer.tasks:
                     self._common.tell_change()
                     body = encode_tasks(
-                        answer.tasks, is_legacy=False, now=self.clock.utcnow()
+                        answer.tasks, form=TaskForm.LEAN, now=self.clock.utcnow()
                     )
                     return msgspec.json.decode(body, type=list[Task])
             left = give_up_at - self._common.loop.time()

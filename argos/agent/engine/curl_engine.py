@@ -125,7 +125,9 @@ class CurlEngine:
             )
             return
         run.attempts += 1
-        min(self._links, key=attrgetter("load")).begin(run)
+        links = self._links
+        link = links[0] if len(links) == 1 else min(links, key=attrgetter("load"))
+        link.begin(run)
 
     def _report(self, run: Run, outcome: Outcome) -> None:
         """End a run; its slot goes to the next one."""

@@ -6,9 +6,10 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+import msgspec
 
 import argos
 from argos.agent.engine.interface import EngineSettings, WhenDone
@@ -51,8 +52,7 @@ _PASSED_ON = (
 )
 
 
-@dataclass(slots=True, eq=False)
-class Run:
+class Run(msgspec.Struct, eq=False):
     """A probe to be made once, and whoever waits for its outcome."""
 
     probe: Probe

@@ -76,6 +76,19 @@ def test_our_agent_gets_its_lease_too(agent_client, database, groups):
     assert answer.headers["Argos-Protocol"] == "2"
 
 
+@pytest.mark.parametrize(
+    ("who", "is_lean"),
+    [(OURS, True), ({"agent_id": "old"}, False)],
+    ids=["ours", "old"],
+)
+def test_only_an_agent_of_ours_gets_lean_tasks(agent_client, groups, who, is_lean):
+    tasks = agent_client.get("/api/tasks", params={"lean": 1, **who}).json()
+
+    assert len(tasks) == 5
+    assert {"domain" in task for task in tasks} == {not is_lean}
+    assert {"lease_no" in task for task in tasks} == {is_lean}
+
+
 def test_lease_of_an_agent_of_0_10_3_lasts_as_the_config_says(
     agent_client, database, groups
 ):

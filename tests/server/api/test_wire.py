@@ -3,12 +3,16 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
+from argos.protocol import Task
 from argos.server.queries.leases import LeasedTask
 from argos.server.routes.api.wire import (
+    LeanTask,
     LegacyTask,
     OurTask,
+    TaskForm,
     describe_task,
     encode_tasks,
 )
@@ -39,14 +43,14 @@ TASK = LeasedTask(
 
 
 @pytest.mark.parametrize(
-    ("is_legacy", "kind"),
-    [(True, LegacyTask), (False, OurTask)],
+    ("form", "kind"),
+    [(TaskForm.LEGACY, LegacyTask), (TaskForm.FULL, OurTask)],
     ids=["0.10.3", "ours"],
 )
-def test_each_field_has_the_value_of_its_name(is_legacy, kind):
+def test_each_field_has_the_value_of_its_name(form, kind):
     now = LEASED_AT + timedelta(seconds=1)
 
-    (task,) = json.loads(encode_tasks([TASK], is_legacy=is_legacy, now=now))
+    (task,) = json.loads(encode_tasks([TASK], form=form, now=now))
 
     assert tuple(task) == kind.__struct_fields__
     assert task.pop("selected_by") == "anna"
@@ -54,6 +58,34 @@ def test_each_field_has_the_value_of_its_name(is_legacy, kind):
     assert selected_at == LEASED_AT.astimezone().replace(tzinfo=None)
     wanted = TASK._asdict() | {"leased_at": LEASED_AT.isoformat(), "due_in_s": 0.5}
     assert task == {name: wanted[name] for name in task}
+
+
+def test_lean_task_is_all_that_a_probe_needs():
+    now = LEASED_AT + timedelta(seconds=1)
+    told = {
+        form: msgspec.json.decode(
+            encode_tasks([TASK], form=form, now=now), type=list[Task]
+        )[0]
+        for form in TaskForm
+    }
+
+    needed = LeanTask.__struct_fields__
+    for name in needed:
+        assert getattr(told[TaskForm.LEAN], name) == getattr(told[TaskForm.FULL], name)
+
+
+def test_lean_task_says_nothing_of_what_is_usual():
+    task = TASK._replace(options=None, due_in_s=0.5)
+
+    (said,) = json.loads(
+        encode_tasks([task], form=TaskForm.LEAN, now=LEASED_AT + timedelta(seconds=1))
+    )
+
+    assert said.keys() == set(LeanTask.__struct_fields__) - {
+        "request_data",
+        "options",
+        "due_in_s",
+    }
 
 
 def test_documentation_of_the_api_names_the_fields_that_agents_get():

@@ -25,7 +25,7 @@ from argos.protocol import (
     ReportAnswer,
 )
 from argos.server.queries.agents import Sighting
-from argos.server.routes.api.wire import NOTHING, describe_task, encode_tasks
+from argos.server.routes.api.wire import NOTHING, TaskForm, describe_task, encode_tasks
 from argos.server.routes.dependencies import App, AppState
 from argos.server.services import agent_access, ingest, lease
 from argos.server.services.lease import LeaseWish
@@ -115,6 +115,15 @@ class LeaseQuery(BaseModel):
     """Where the agent stands, in its own words."""
     clock: Annotated[float | None, Field(allow_inf_nan=False)] = None
     """What the agent's clock shows, in seconds since 1970."""
+    lean: bool = False
+    """No more of a task is wanted than what a probe needs."""
+
+    @property
+    def form(self) -> TaskForm:
+        """How much to say of a task."""
+        if self.capabilities is None:
+            return TaskForm.LEGACY
+        return TaskForm.LEAN if self.lean else TaskForm.FULL
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -211,7 +220,7 @@ async def _lease_or_wait(
     ends_at = app.clock.monotonic() + min(query.wait, MAX_WAIT_S)
     while True:
         now = app.clock.utcnow()
-        call = partial(_lease, app, agent, wish, now, sighting)
+        call = partial(_lease, app, agent, wish, now, sighting, form=query.form)
         body, next_due_at = await _in_thread(app, call)
         sighting = None  # it is written down
         left = ends_at - app.clock.monotonic()
@@ -242,6 +251,8 @@ def _lease(
     wish: LeaseWish,
     now: datetime,
     sighting: Sighting | None,
+    *,
+    form: TaskForm,
 ) -> tuple[bytes | None, datetime | None]:
     """The tasks, ready to be sent, if there are any; else when to look again."""
     if sighting is not None:
@@ -256,9 +267,7 @@ def _lease(
     )
     if not answer.tasks:
         return None, answer.next_due_at
-    is_legacy = wish.capabilities is None
-    body = encode_tasks(answer.tasks, is_legacy=is_legacy, now=app.clock.utcnow())
-    return body, None
+    return encode_tasks(answer.tasks, form=form, now=app.clock.utcnow()), None
 
 
 async def _read_body(request: Request) -> bytes:

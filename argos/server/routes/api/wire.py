@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec.structs
@@ -13,6 +14,17 @@ from argos.server.queries.leases import LeasedTask
 NOTHING = b"[]"
 _SHARED: Final = 13
 """So many fields stand first here as there (`LeasedTask`)."""
+
+
+class TaskForm(StrEnum):
+    """How much is said of a task."""
+
+    LEGACY = "legacy"
+    """What agents of 0.10.3 know."""
+    FULL = "full"
+    """All that there is."""
+    LEAN = "lean"
+    """What a probe needs, as far as it is not the usual."""
 
 
 class LegacyTask(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +58,24 @@ class OurTask(LegacyTask, frozen=True, gc=False):
     due_in_s: float
 
 
+class LeanTask(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What ours ask for: two fifths of the bytes, which are read for each probe."""
+
+    id: int
+    url: str
+    ip_version: str
+    check: str
+    method: str
+    expected: str
+    group_id: int
+    lease_no: int
+    leased_at: str
+    timeout_s: float
+    request_data: str | None = None
+    options: dict[str, Any] | None = None
+    due_in_s: float = 0.0
+
+
 def describe_task() -> type[BaseModel]:
     """A task as the documentation of the API shows it."""
     fields: dict[str, Any] = {
@@ -58,17 +88,23 @@ def describe_task() -> type[BaseModel]:
 
 
 def encode_tasks(
-    tasks: Sequence[LeasedTask], *, is_legacy: bool, now: datetime
+    tasks: Sequence[LeasedTask], *, form: TaskForm, now: datetime
 ) -> bytes:
     """The answer to an agent, as JSON; all of the tasks were leased at one moment."""
     if not tasks:
         return NOTHING
     leased_at = tasks[0].leased_at
-    if is_legacy:
-        return msgspec.json.encode(list(_legacy_tasks(tasks, leased_at)))
     # The lease has taken its time, and what is due does not wait for it.
     spent_s = (now - leased_at).total_seconds()
-    return msgspec.json.encode(list(_our_tasks(tasks, leased_at, spent_s)))
+    described: Iterator[msgspec.Struct]
+    match form:
+        case TaskForm.LEGACY:
+            described = _legacy_tasks(tasks, leased_at)
+        case TaskForm.FULL:
+            described = _our_tasks(tasks, leased_at, spent_s)
+        case TaskForm.LEAN:
+            described = _lean_tasks(tasks, leased_at, spent_s)
+    return msgspec.json.encode(list(described))
 
 
 def _legacy_tasks(
@@ -92,6 +128,28 @@ def _our_tasks(
             task.lease_no,
             text,
             task.timeout_s,
+            task.options,
+            max(0.0, task.due_in_s - spent_s),
+        )
+
+
+def _lean_tasks(
+    tasks: Sequence[LeasedTask], leased_at: datetime, spent_s: float
+) -> Iterator[LeanTask]:
+    text = leased_at.isoformat()
+    for task in tasks:
+        yield LeanTask(
+            task.id,
+            task.url,
+            task.ip_version,
+            task.check,
+            task.method,
+            task.expected,
+            task.group_id,
+            task.lease_no,
+            text,
+            task.timeout_s,
+            task.request_data,
             task.options,
             max(0.0, task.due_in_s - spent_s),
         )
