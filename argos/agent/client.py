@@ -6,16 +6,19 @@ Servers of 0.10.3 are spoken to by the same two routes; they know no release.
 import asyncio
 import json
 import logging
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from urllib.request import getproxies
 
 import httpx2
 import msgspec
 from pydantic import ValidationError
 
 from argos import VERSION
+from argos.agent.direct import DirectTransport
 from argos.agent.load import Load
 from argos.errors import (
     NotAnArgosServer,
@@ -31,6 +34,9 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 30.0
 """How long a call may take as a whole, beside the wait that it asked for."""
+KEEP_S = 30.0
+"""How long a connection is kept without use: longer than the pause between two reports,
+shorter than proxies keep it."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 _TASKS = msgspec.json.Decoder(list[Task])
@@ -142,11 +148,7 @@ class ServerClient:
                 "User-Agent": f"Argos Panoptes agent {VERSION}"
                 f"{settings.user_agent_suffix}",
             },
-            verify=_trust(settings),
-            trust_env=settings.uses_proxy,
-            timeout=httpx2.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            # Longer than the pause between two reports, shorter than proxies keep it.
-            limits=httpx2.Limits(max_connections=8, keepalive_expiry=30.0),
+            **_way_to(settings),
         )
 
     async def lease(self, request: LeaseRequest) -> LeaseAnswer:
@@ -212,22 +214,26 @@ class ServerClient:
         wait_s: float = 0.0,
     ) -> tuple[httpx2.Response, bytes]:
         """One call; raises what is wrong with it, or with its answer's status."""
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+        timeout = httpx2.Timeout(wait_s + ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        headers = self._http.headers.copy()
+        if content is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            async with (
-                asyncio.timeout(wait_s + ANSWER_TIMEOUT_S),
-                self._http.stream(
-                    method,
-                    self.url + path,
-                    params={"agent_id": self._name, **(params or {})},
-                    content=content,
-                    headers=headers,
-                    timeout=httpx2.Timeout(
-                        wait_s + ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S
-                    ),
-                ) as answer,
-            ):
-                body = await _read(answer)
+            # Not built by the client, for which that is as dear as the call itself.
+            request = httpx2.Request(
+                method,
+                self.url + path,
+                params={"agent_id": self._name, **(params or {})},
+                headers=headers,
+                content=content,
+                extensions={"timeout": timeout.as_dict()},
+            )
+            async with asyncio.timeout(wait_s + ANSWER_TIMEOUT_S):
+                answer = await self._http.send(request, stream=True)
+                try:
+                    body = await _read(answer)
+                finally:
+                    await answer.aclose()
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as err:
             raise ServerUnreachable(
                 f"{self.url} cannot be reached: {str(err) or type(err).__name__}",
@@ -282,12 +288,20 @@ async def _read(answer: httpx2.Response) -> bytes:
     return b"".join(chunks)
 
 
-def _trust(settings: ClientSettings) -> Any:
-    """What `verify` gets: no trusted roots are loaded for plain http."""
-    if not settings.url.lower().startswith("https:"):
-        return False
-    import ssl
+def _way_to(settings: ClientSettings) -> dict[str, Any]:
+    """How httpx2 is to reach the server: by itself only if that takes a proxy."""
+    trust = _trust(settings)
+    if settings.uses_proxy and getproxies().keys() - {"no"}:
+        limits = httpx2.Limits(max_connections=8, keepalive_expiry=KEEP_S)
+        return {"verify": trust or False, "limits": limits}
+    transport = DirectTransport(tls=trust, keep_s=KEEP_S, max_bytes=MAX_ANSWER_BYTES)
+    return {"transport": transport, "trust_env": False}
 
+
+def _trust(settings: ClientSettings) -> ssl.SSLContext | None:
+    """No trusted roots are loaded for plain http."""
+    if not settings.url.lower().startswith("https:"):
+        return None
     import certifi
 
     if settings.ca_file is not None:

@@ -144,8 +144,8 @@ class AgentLoop:
         worthwhile = 1 if self._was_empty else max(1, self._settings.slots // 4)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEASE_PAUSE_S):
-                await self._until_wanted(worthwhile)
-        await self._until_wanted(1)
+                await self._roster.until_wanted(worthwhile)
+        await self._roster.until_wanted(1)
         if self._gauge is not None:
             await self._pause(self._gauge.pause_s)
 
@@ -158,10 +158,6 @@ class AgentLoop:
         finally:
             room.cancel()
             stopping.cancel()
-
-    async def _until_wanted(self, count: int) -> None:
-        while self._roster.wanted < count and not self._stopping.is_set():
-            await self._roster.wait()
 
     async def _lease(self) -> float:
         """Call the server once; return the seconds to wait before the next call."""

@@ -81,6 +81,7 @@ class Reporter:
         self._told = (0, 0)
         self._tell_again_at = 0.0
         self._changed = asyncio.Event()
+        self._next_batch = asyncio.Lock()
         self._has_spooled = asyncio.Event()
         self._is_closing = False
         self.lost = 0
@@ -136,12 +137,18 @@ class Reporter:
 
     async def _carry(self, number: int) -> None:
         """Bring batch after batch to the server."""
-        while await self._await_batch():
+        while True:
             if number > 0 and self._takes_turns:
                 await self._until(lambda: self._is_closing or not self._takes_turns)
                 if self._is_closing:
                     return
-            elif batch := self._take():
+            # One awaits the next batch: to wake all of them costs as much as a report.
+            async with self._next_batch:
+                if not await self._await_batch():
+                    return
+                is_spare = number > 0 and self._takes_turns
+                batch = [] if is_spare else self._take()
+            if batch:
                 await self._try_deliver(batch)
 
     @property
@@ -165,10 +172,7 @@ class Reporter:
             log.error("%d results are lost: they could not be saved", len(rest))
 
     async def _await_batch(self) -> bool:
-        """Wait for a full batch, or for a part of one and some time; False: the end.
-
-        Another courier may have been faster.
-        """
+        """Wait for a full batch, or for a part of one and some time; False: the end."""
         await self._until(lambda: bool(self._queue) or self._is_closing)
         await self._until(
             lambda: self._is_closing or len(self._queue) >= self._limit,

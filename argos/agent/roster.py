@@ -46,6 +46,8 @@ class Roster:
         self._upcoming: dict[Assignment, asyncio.TimerHandle] = {}
         self._ready: deque[Assignment] = deque()
         self._changed = asyncio.Event()
+        self._awaited = 0
+        """How many task groups somebody waits to be wanted."""
         self._aging: asyncio.TimerHandle | None = None
         self._is_stopped = False
 
@@ -74,8 +76,8 @@ class Roster:
     def end(self, assignment: Assignment) -> None:
         """An assignment that was begun is over."""
         self.slots.end(assignment)
-        self._changed.set()
         self._begin_ready()
+        self._tell_if_wanted()
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -93,18 +95,25 @@ class Roster:
         self._ready.clear()
         return unused
 
-    async def wait(self) -> None:
-        """Wait until more task groups may be wanted."""
-        self._changed.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.slots.next_free_s):
-                await self._changed.wait()
+    async def until_wanted(self, count: int) -> None:
+        """Wait until so many task groups are wanted, or none any more."""
+        # Not woken by each end: that would cost more than to make a probe.
+        self._awaited = count
+        while self.wanted < count and not self._is_stopped:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.slots.next_free_s):
+                    await self._changed.wait()
 
     def _fall_due(self, assignment: Assignment) -> None:
         del self._upcoming[assignment]
         self._ready.append(assignment)
-        self._changed.set()
         self._begin_ready()
+        self._tell_if_wanted()
+
+    def _tell_if_wanted(self) -> None:
+        if not self._changed.is_set() and self.wanted >= self._awaited:
+            self._changed.set()
 
     def _begin_ready(self) -> None:
         if self._is_stopped:

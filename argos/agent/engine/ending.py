@@ -43,6 +43,10 @@ class Ending:
         """The header lines that came."""
         raise NotImplementedError
 
+    def _overflow(self, lines: bytes) -> str | None:
+        """Which cap they passed, as a sentence; None: none."""
+        return find_overflow(lines)
+
     def _fields(self, lines: bytes) -> HeaderFields | None:
         """Those of the answer among them; None: they broke off."""
         return find_fields(lines)
@@ -77,7 +81,7 @@ class Ending:
                 FailureKind.INTERNAL, "The agent has no memory left for this body."
             )
         lines = self._lines
-        overflow = find_overflow(lines)
+        overflow = self._overflow(lines)
         if overflow is not None:
             return self._failure(FailureKind.TOO_LARGE, overflow)
         # We ended the transfer ourselves, since we had all that was wanted.

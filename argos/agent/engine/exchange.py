@@ -40,8 +40,12 @@ class Exchange(Ending):
     def _lines(self) -> bytes:
         return self.reader.lines
 
+    def _overflow(self, lines: bytes) -> str | None:
+        # The reader has looked.
+        return None if self.reader.is_usual else super()._overflow(lines)
+
     def _fields(self, lines: bytes) -> HeaderFields | None:
-        is_usual = self.reader.is_usual and self.reader.has_begun
+        is_usual = self.reader.is_usual and lines
         return HeaderFields(lines) if is_usual else super()._fields(lines)
 
     @property

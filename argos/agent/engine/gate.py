@@ -4,7 +4,10 @@ from argos.agent.engine.address import Policy, read_address
 from argos.agent.engine.request import DEFAULT_PORTS, ProbeRefusedError
 from argos.core.options import split_name_server
 
-_MAX_REFUSALS = 4096
+_MAX_SIFTED = 4096
+
+Sifted = tuple[tuple[str, ...], str | None]
+"""Addresses that may be probed, and why the first of the others may not."""
 
 
 class Gate:
@@ -12,31 +15,34 @@ class Gate:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._refusals: dict[tuple[str, int], str | None] = {}
+        self._sifted: dict[tuple[tuple[str, ...], int], Sifted] = {}
 
-    def sift(
-        self, addresses: tuple[str, ...], port: int
-    ) -> tuple[tuple[str, ...], str | None]:
+    def sift(self, addresses: tuple[str, ...], port: int) -> Sifted:
         """Those that may be probed at this port, and why the first other may not."""
-        refusals = [self.refusal(address, port) for address in addresses]
-        if not any(refusals):
-            return addresses, None
-        allowed = zip(addresses, refusals, strict=True)
-        reason = next(refusal for refusal in refusals if refusal)
-        return tuple([address for address, refusal in allowed if not refusal]), reason
+        try:
+            return self._sifted[addresses, port]
+        except KeyError:
+            pass
+        if len(self._sifted) >= _MAX_SIFTED:
+            self._sifted.clear()
+        sifted = self._sifted[addresses, port] = self._sift(addresses, port)
+        return sifted
 
     def refusal(self, address: str, port: int) -> str | None:
         """Why this address and port may not be probed; None: they may."""
-        try:
-            return self._refusals[address, port]
-        except KeyError:
-            pass
-        if len(self._refusals) >= _MAX_REFUSALS:
-            self._refusals.clear()
-        parsed = read_address(address)
-        assert parsed is not None
-        refusal = self._refusals[address, port] = self._policy.refusal(parsed, port)
-        return refusal
+        return self.sift((address,), port)[1]
+
+    def _sift(self, addresses: tuple[str, ...], port: int) -> Sifted:
+        allowed = []
+        reason: str | None = None
+        for address in addresses:
+            parsed = read_address(address)
+            assert parsed is not None
+            refusal = self._policy.refusal(parsed, port)
+            if refusal is None:
+                allowed.append(address)
+            reason = reason or refusal
+        return tuple(allowed), reason
 
     def check_name_server(self, server: str | None) -> None:
         """Raise ProbeRefusedError unless this name server may be asked."""

@@ -142,7 +142,7 @@ class Lifecycle:
         """Begin the probes whose turn it is."""
         while self._waiting:
             transfer = self._waiting[0]
-            if transfer.request.is_tls and not self._has_room():
+            if transfer.target.is_tls and not self._has_room():
                 return
             self._waiting.popleft()
             if not transfer.is_over:
@@ -199,13 +199,8 @@ class Lifecycle:
         return bool(transfer.addresses) and code in _TRY_NEXT_ADDRESS
 
     def _go_on_or_end(self, transfer: Transfer, outcome: Outcome) -> None:
-        if self._remaining(transfer) > 0:
-            if needs_second_look(transfer, outcome):
-                again = second_look(transfer, outcome)
-                self._take_over(transfer, again)
-                self._attempt(again)
-                return
-            if isinstance(outcome, ProbeResponse) and transfer.probe.options.follow:
+        if isinstance(outcome, ProbeResponse):
+            if transfer.probe.options.follow and self._remaining(transfer) > 0:
                 ahead = follow(transfer, outcome, self._settings)
                 if isinstance(ahead, Transfer):
                     ahead.former_us = self._elapsed_us(transfer) + transfer.former_us
@@ -214,6 +209,11 @@ class Lifecycle:
                     self._route(ahead)
                     return
                 outcome = ahead
+        elif needs_second_look(transfer, outcome) and self._remaining(transfer) > 0:
+            again = second_look(transfer, outcome)
+            self._take_over(transfer, again)
+            self._attempt(again)
+            return
         self._end(transfer, outcome)
 
     def _take_over(self, transfer: Transfer, heir: Transfer) -> None:
@@ -223,13 +223,13 @@ class Lifecycle:
             self._transfers[transfer.number] = heir
         else:
             transfer.fan.transfers.append(heir)
-        if heir.request.is_tls:
+        if heir.target.is_tls:
             self._fresh.append(heir)
 
     def _begin(self, transfer: Transfer) -> None:
         transfer.started_at = now = self._clock.monotonic()
         transfer.deadline_at = now + transfer.probe.timeout.total_seconds()
-        if transfer.request.is_tls:
+        if transfer.target.is_tls:
             self._fresh.append(transfer)
         self._route(transfer)
 
@@ -323,7 +323,7 @@ class Lifecycle:
         children = [branch(transfer, address, self._intake) for address in chosen]
         transfer.fan.transfers += children
         for child in children:
-            if child.request.is_tls:
+            if child.target.is_tls:
                 self._fresh.append(child)
             self._choose(child, (child.fan_place,))
 

@@ -27,6 +27,8 @@ _PIECES_PER_READ = 16
 _SMALL = 1400
 """Bytes that are one packet for certain, for which TCP waits for nothing."""
 _MAX_STALE = 1024
+_CLOSED_AT_ONCE = 64
+"""Connections that are over and still have their descriptors."""
 
 _NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 """Where the system can make a socket so, which spares us a call."""
@@ -50,6 +52,9 @@ class PlainDriver:
         self._limit_ids = count()
         self._resumable: list[Exchange] = []
         """Those that hold more than they could take in within a turn."""
+        self._ended: list[socket.SocketType] = []
+        """Not closed yet: that takes the kernel so long that the answers of a turn are
+        read before."""
         self._stillborn: list[tuple[Exchange, int]] = []
         """Those that failed at once, with the system's error, not yet told."""
 
@@ -114,11 +119,18 @@ class PlainDriver:
             at, _, exchange = heappop(self._limits)
             if not exchange.is_over and at == exchange.limit_at:
                 self._finish(exchange, CurlCode.OPERATION_TIMEDOUT, "too late")
+        self._close_ended()
 
     def close(self) -> None:
         """Break everything off."""
         for exchange in list(self._running.values()):
             self._close(exchange)
+        self._close_ended()
+
+    def _close_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        for sock in ended:
+            sock.close()
 
     def _limit(self, exchange: Exchange, at: float) -> None:
         exchange.limit_at = at
@@ -253,4 +265,6 @@ class PlainDriver:
             fd = sock.fileno()
             self._watch(fd, 0, self._on_ready)
             del self._running[fd]
-            sock.close()
+            self._ended.append(sock)
+            if len(self._ended) >= _CLOSED_AT_ONCE:
+                self._close_ended()

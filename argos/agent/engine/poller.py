@@ -47,11 +47,10 @@ if sys.platform == "linux":
             self._epoll = select.epoll()
             self._masks: dict[int, int] = {}
 
-        def watch(self, fd: int, mask: int) -> None:
-            self.on_socket(mask, fd, None, None)
-
         def on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
-            mask = what & _BOTH
+            self.watch(fd, what & _BOTH)
+
+        def watch(self, fd: int, mask: int) -> None:
             known = self._masks.get(fd, 0)
             if mask == known:
                 return

@@ -32,6 +32,7 @@ class Target:
     """Whether an address in the URL is of the IP version that is asked for."""
     plain_request: bytes | None = field(init=False)
     """What is sent without libcurl; None: it is libcurl's."""
+    is_tls: bool = field(init=False)
     wants_certificate: bool = field(init=False)
     """Whether its certificate is part of the outcome."""
 
@@ -41,4 +42,5 @@ class Target:
             str(address.version) == self.probe.ip_version
         )
         self.plain_request = write_request(self.request)
-        self.wants_certificate = self.request.is_tls and self.probe.wants_certificate
+        self.is_tls = self.request.is_tls
+        self.wants_certificate = self.is_tls and self.probe.wants_certificate

@@ -39,6 +39,8 @@ class Transfer:
     # Defaults of the class, not slots: most probes never change most of them.
     curl: pycurl.Curl | None = None
     """What it runs on, while it runs with libcurl."""
+    header: HeaderBlock
+    """What libcurl writes to; there only if it makes the probe."""
     exchange: Any = None
     """What it runs on without: whatever the driver has of it."""
     started_at = 0.0
@@ -86,7 +88,8 @@ class Transfer:
         self.wants_certificate = target.wants_certificate
         """Whether its certificate is part of the outcome."""
         self.intake = intake
-        self.header = HeaderBlock()
+        if target.plain_request is None:
+            self.header = HeaderBlock()
         if target.request.is_tapped:
             self.tap = Tap()
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from msgspec.structs import astuple
+
 from argos.agent.engine.address import Policy
 from argos.agent.engine.interface import EngineSettings
 from argos.core.headers import HeaderFields
@@ -126,8 +128,8 @@ def probe_from_item(item: Item) -> tuple[int, Probe]:
 
 def outcome_to_item(number: int, outcome: Outcome) -> Item:
     """An outcome for the agent."""
-    timings = _timings_to_item(outcome.timings)
-    certificate = _certificate_to_item(outcome.certificate)
+    timings = astuple(outcome.timings)
+    certificate = outcome.certificate and _certificate_to_item(outcome.certificate)
     if isinstance(outcome, ProbeFailure):
         return (
             number,
@@ -161,7 +163,7 @@ def outcome_from_item(item: Item) -> Outcome:
             FailureKind(rest[0]),
             rest[1],
             timings=Timings(*timings),
-            certificate=_certificate_from_item(certificate),
+            certificate=certificate and _certificate_from_item(certificate),
             remote_address=remote_address,
             details=_details_from_item(details),
         )
@@ -172,7 +174,7 @@ def outcome_from_item(item: Item) -> Outcome:
         body,
         body_is_cut,
         Timings(*timings),
-        _certificate_from_item(certificate),
+        certificate and _certificate_from_item(certificate),
         remote_address,
         http_version,
         _details_from_item(details),
@@ -240,22 +242,8 @@ def _options_from_item(item: Item | None) -> ProbeOptions:
     )
 
 
-def _timings_to_item(timings: Timings) -> Item:
-    return (
-        timings.dns_us,
-        timings.connect_us,
-        timings.tls_us,
-        timings.first_byte_us,
-        timings.transfer_us,
-        timings.total_us,
-        timings.timing_error_us,
-    )
-
-
 @lru_cache(maxsize=_KNOWN_CERTIFICATES)
-def _certificate_to_item(certificate: Certificate | None) -> Item | None:
-    if certificate is None:
-        return None
+def _certificate_to_item(certificate: Certificate) -> Item:
     return (
         (certificate.not_before - _EPOCH) // _SECOND,
         (certificate.not_after - _EPOCH) // _SECOND,
@@ -272,9 +260,7 @@ def _certificate_to_item(certificate: Certificate | None) -> Item | None:
 
 
 @lru_cache(maxsize=_KNOWN_CERTIFICATES)
-def _certificate_from_item(item: Item | None) -> Certificate | None:
-    if item is None:
-        return None
+def _certificate_from_item(item: Item) -> Certificate:
     not_before, not_after, *rest = item
     links = [
         ChainCertificate(_EPOCH + until * _SECOND, *more) for until, *more in rest.pop()

@@ -21,6 +21,7 @@ from argos.agent.engine.poller import make_poller
 from argos.agent.engine.wire import READY, settings_from_item
 from argos.clock import system_clock
 
+GC_THRESHOLDS = (20_000, 20, 20)
 STUCK_AFTER = 60
 """Seconds without a turn of the loop after which a worker ends itself, agent or no."""
 
@@ -46,9 +47,11 @@ def main(fd: int) -> None:
         ),
     )
     pipe.put((READY, os.getpid()), size=0)
-    # What is loaded by now stays; collecting it again and again would be stalls.
+    # What is loaded by now stays; collecting it again and again would be stalls. What
+    # comes later ends without the collector.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     loop.run()
 
 
