@@ -24,7 +24,11 @@ def check(config_path: str | None, *, strict: bool) -> None:
 
     loaded = load_config(config_path, shows_warnings=True, is_strict=strict)
     wanted = wanted_tasks(loaded.config)
-    click.echo(
-        f"The config is fine: {len(loaded.config.websites)} websites with "
-        f"{len(wanted.tasks)} tasks, {len(loaded.warnings)} warnings."
-    )
+    websites = _count(len(loaded.config.websites), "website")
+    tasks = _count(len(wanted.tasks), "task")
+    warnings = _count(len(loaded.warnings), "warning")
+    click.echo(f"The config is fine: {websites} with {tasks}, {warnings}.")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

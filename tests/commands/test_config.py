@@ -9,9 +9,7 @@ def test_a_config_without_faults_is_fine(argos: Run, config: Path) -> None:
     result = argos("config", "check")
 
     assert result.exit_code == 0
-    assert result.stdout == (
-        "The config is fine: 1 websites with 1 tasks, 0 warnings.\n"
-    )
+    assert result.stdout == "The config is fine: 1 website with 1 task, 0 warnings.\n"
 
 
 def test_an_unknown_key_is_a_warning_or_strictly_a_fault(
@@ -23,7 +21,7 @@ def test_an_unknown_key_is_a_warning_or_strictly_a_fault(
 
     assert lenient.exit_code == 0
     assert "Warning: " in lenient.stderr
-    assert "1 warnings." in lenient.stdout
+    assert "1 warning." in lenient.stdout
     assert strict.exit_code == 1
     assert "argos-config.yaml:7:3: " in strict.stderr
 
