@@ -7,7 +7,7 @@ report, and is there for what this one does not do: proxies.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import Any, cast
 
 import httpx2
 
@@ -65,14 +65,19 @@ class DirectTransport(httpx2.AsyncBaseTransport):
         url = request.url
         is_tls = url.scheme == "https"
         limit_s = request.extensions["timeout"]["connect"]
+        loop = asyncio.get_running_loop()
+        more: dict[str, Any] = {}
+        # uvloop, under `argos up`, tries one address after the other: its server is near.
+        if isinstance(loop, asyncio.BaseEventLoop):
+            more["happy_eyeballs_delay"] = NEXT_ADDRESS_AFTER_S
         try:
             async with asyncio.timeout(limit_s):
-                _, connection = await asyncio.get_running_loop().create_connection(
+                _, connection = await loop.create_connection(
                     lambda: Connection(self._max_bytes),
                     url.raw_host.decode(),
                     url.port or (443 if is_tls else 80),
                     ssl=self._tls if is_tls else None,
-                    happy_eyeballs_delay=NEXT_ADDRESS_AFTER_S,
+                    **more,
                 )
         except TimeoutError as err:
             text = f"no connection within {limit_s:g} s"

@@ -5,6 +5,7 @@ import gzip
 import json
 
 import pytest
+import uvloop
 
 from argos.agent.client import MAX_ANSWER_BYTES
 from argos.agent.direct import Connection, DirectTransport
@@ -40,6 +41,14 @@ async def test_an_answer_may_come_in_any_form(answer: bytes) -> None:
 
     assert [task.id for task in leased.tasks] == [1]
     assert not leased.is_legacy
+
+
+def test_the_loop_of_argos_up_will_do_too() -> None:
+    async def lease() -> int:
+        async with talking(answering([TASK])) as (client, _):
+            return len((await client.lease(LEASE)).tasks)
+
+    assert uvloop.run(lease()) == 1
 
 
 async def test_many_pieces_make_one_answer() -> None:

@@ -19,7 +19,7 @@ GO_ON, STOP = None, 0
 
 
 def transfer_of(memory: Intake, *, cap: int = 100) -> Transfer:
-    probe = Probe("http://example.org/", max_body_bytes=cap)
+    probe = Probe("https://example.org/", max_body_bytes=cap)
     target = Target(probe, prepare_request(probe, user_agent="x"))
     return Transfer(1, target, memory)
 
