@@ -156,8 +156,8 @@ class Database:
         """A session that may write: commits at the end, rolls back on an error."""
         with (
             self._translating_errors(),
-            self._write_turn,
             Session(self._writing, expire_on_commit=False) as session,
+            self._write_turn,
             session.begin(),
         ):
             yield session

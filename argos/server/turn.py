@@ -5,6 +5,9 @@ from collections import deque
 
 from argos.errors import DatabaseUnreachable
 
+_HANDOVER_S = 0.00005
+"""Python lets another thread run when one pauses, or after five milliseconds."""
+
 
 class WriteTurn:
     """The turn to write, which others hold for a moment; or for long, when they load.
@@ -46,7 +49,9 @@ class WriteTurn:
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            if self._queue:
-                self._queue.popleft().set()  # it stays taken
-            else:
+            if not self._queue:
                 self._is_taken = False
+                return
+            self._queue.popleft().set()  # it stays taken
+        # Whoever was called has the turn, and is to run before we do what is left to us.
+        threading.Event().wait(_HANDOVER_S)

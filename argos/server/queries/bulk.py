@@ -6,13 +6,15 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
+    Connection,
     LargeBinary,
     Text,
     any_,
@@ -26,10 +28,9 @@ from sqlalchemy.orm import Session
 from argos.server.arrays import PackedArray, pack_array
 from argos.server.columns import from_epoch_us, to_epoch_us
 
+_CHUNKS = (20, 4, 1)
+"""So many rows are written by one statement: few sizes, of which each is prepared once."""
 _PARAMETER = re.compile(r":(\w+)")
-_SELECTED = re.compile(r"SELECT ([^()]+) FROM \{rows\} WHERE true")
-_NAME = re.compile(r"\w+")
-_VALUE = re.compile(r"\bu\.(\w+)")
 
 
 def is_sqlite(session: Session) -> bool:
@@ -161,7 +162,7 @@ class RowSource:
     ) -> int:
         """Run a writing statement, in which `{rows}` is the FROM item, for some rows.
 
-        On SQLite row by row: there is no network between, and bytes fit in no JSON.
+        On SQLite by their values, as bytes fit in no JSON.
         Returns how many rows were written.
         """
         if not rows:
@@ -171,34 +172,48 @@ class RowSource:
             sql = _for_psycopg(template.format(rows=self.sql(session)))
             values = self.parameters(session, rows)
             return connection.exec_driver_sql(sql, values).rowcount
-        sql, places = _for_one_row(template, tuple(self.columns))
         columns = [
             list(map(NATIVE[kind], values)) if kind in NATIVE else values
             for kind, values in zip(
                 self.columns.values(), zip(*rows, strict=True), strict=True
             )
         ]
-        native = list(zip(*(columns[place] for place in places), strict=True))
-        return connection.exec_driver_sql(sql, native).rowcount
+        return write_chunks(
+            connection,
+            partial(_for_some_rows, template, tuple(self.columns)),
+            list(zip(*columns, strict=True)),
+        )
+
+
+def write_chunks(
+    connection: Connection, sql: Callable[[int], str], rows: Sequence[Sequence[Any]]
+) -> int:
+    """Write rows to SQLite, many with each call; return how many were written.
+
+    `sql` makes the statement for so many rows. While SQLite works, others may: a call
+    for each row would wait for them after each.
+    """
+    written = begin = 0
+    for size in _CHUNKS:
+        end = len(rows) - (len(rows) - begin) % size
+        chunks = [
+            tuple(chain.from_iterable(rows[start : start + size]))
+            for start in range(begin, end, size)
+        ]
+        if chunks:
+            written += connection.exec_driver_sql(sql(size), chunks).rowcount
+        begin = end
+    return written
 
 
 @lru_cache(maxsize=256)
-def _for_one_row(template: str, names: Sequence[str]) -> tuple[str, Sequence[int]]:
-    """A writing statement for one row, and which of its values each mark stands for.
-
-    Without a FROM item: that would be a loop over one row, which takes twice as long.
-    """
-    inserted = _SELECTED.search(template)
-    if inserted is not None:
-        values = ", ".join(f"u.{name}" for name in _NAME.findall(inserted[1]))
-        template = template.replace(inserted[0], f"VALUES ({values})")
-    places: list[int] = []
-
-    def mark(match: re.Match[str]) -> str:
-        places.append(names.index(match[1]))
-        return "?"
-
-    return _VALUE.sub(mark, template.replace("FROM {rows} ", "")), places
+def _for_some_rows(template: str, names: Sequence[str], count: int) -> str:
+    """A writing statement for some rows, whose values are its parameters."""
+    values = ", ".join([f"({', '.join('?' * len(names))})"] * count)
+    fields = ", ".join(
+        f'column{place} AS "{name}"' for place, name in enumerate(names, 1)
+    )
+    return template.format(rows=f"(SELECT {fields} FROM (VALUES {values})) AS u")  # noqa: S608  # names of columns
 
 
 @lru_cache(maxsize=4096)  # the checks of a run have the same
