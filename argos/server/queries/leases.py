@@ -1,11 +1,9 @@
 """The queue: who leases which task group, until when, and what is due next."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -19,54 +17,17 @@ from argos.server.queries.bulk import (
     moment_reader,
     run,
 )
+from argos.server.queries.leased import (
+    GROUP_ID,
+    LEASE_COLUMNS,
+    TASK_COLUMNS,
+    Leased,
+    LeaseTerms,
+)
 
 EXPIRED_LEASES_BEFORE_BACKOFF = 3
 """From so many leases in a row on that ended without a report, the next ones double."""
 MAX_DOUBLINGS = 6
-
-
-class LeasedTask(NamedTuple):
-    """A task as an agent gets it, with the lease of its group."""
-
-    id: int
-    url: str
-    domain: str
-    ip_version: str
-    check: str
-    method: str
-    request_data: str | None
-    add_alerts_recipients: str | None
-    overwrite_alerts_recipients: str | None
-    expected: str
-    task_group: str
-    retry_before_notification: int
-    contiguous_failures: int
-    group_id: int
-    lease_no: int
-    leased_at: datetime
-    leased_by: str
-    timeout_s: float
-    options: dict[str, Any] | None
-    due_in_s: float
-    """From the lease until it is due; 0 for what is due already."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseTerms:
-    """What an agent may have beside groups that are due, for as long as their probes,
-    and that anybody may have."""
-
-    ahead: timedelta = timedelta()
-    """Groups that fall due within this time are leased too, from then on."""
-    min_lease: timedelta = timedelta()
-    location: str | None = None
-    """Where it stands: it may have what is to be looked at from there, too."""
-    part: int | None = None
-    """Of `PARTS`, the part of the queues that is looked at first: where much is due,
-    leasers with different parts do not meet."""
-    since: datetime | None = None
-    """Nothing is due before, so that nobody looks there; None: that is not known.
-    SQLite, whose index holds nothing that is over, may look there all the same."""
 
 
 DUE_NOW = LeaseTerms()
@@ -74,9 +35,6 @@ PARTS = 4
 
 _ALL_SHARDS = tuple(range(SHARDS))
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_TASK_FIELDS = LeasedTask._fields[: LeasedTask._fields.index("lease_no")]
-_GROUP_ID = _TASK_FIELDS.index("group_id")
-_TASK_COLUMNS = ", ".join(f't."{name}"' for name in _TASK_FIELDS)
 
 # A lease that ran out leaves `leased_at` behind. A group that keeps doing so is held
 # longer and longer, at most for its period: then it costs no more than any other.
@@ -144,12 +102,11 @@ _LEASE_SQLITE = """
 UPDATE schedule AS s
 SET due_at = max(:now, s.due_at) + CAST(1000000 * {held_s} AS INTEGER), {set}
 WHERE s.id IN (SELECT id FROM ({queues} ORDER BY due_at LIMIT :count))
-RETURNING id
+RETURNING id, {lease_columns}
 """
 _LIST_SQLITE = f"""
-SELECT {_TASK_COLUMNS}, l.lease_no, l.next_run, l.timeout_s, l.options
-FROM schedule l JOIN tasks t ON t.group_id = l.id
-WHERE l.id {{in_ids}} AND t.archived_at IS NULL
+SELECT {TASK_COLUMNS} FROM tasks t
+WHERE t.group_id {{in_ids}} AND t.archived_at IS NULL
 ORDER BY t.group_id, t.id
 """  # noqa: S608  # names of columns
 _QUEUE_SQLITE = (
@@ -190,15 +147,16 @@ def lease_groups(
     limit: int,
     now: datetime,
     terms: LeaseTerms = DUE_NOW,
-) -> list[LeasedTask]:
-    """Lease up to `limit` due groups, earliest first; return their tasks.
+) -> Leased:
+    """Lease up to `limit` due groups, earliest first.
 
     Two leasers never get the same group. The lease lasts as long as the probe may take
     plus a margin, and at least as long as the terms say. Groups that wait for a
     second opinion go to other agents than the one that asks for it, at other locations.
     """
+    leased = Leased(agent, now, terms, moment_reader(session))
     if not pools or limit < 1:
-        return []
+        return leased
     parameters = {
         "pools": [int(pool) for pool in pools],
         "now": driver_moment(session, now),
@@ -212,16 +170,14 @@ def lease_groups(
         "doublings": MAX_DOUBLINGS,
     }
     statement = partial(_lease_sql, is_sqlite(session), tuple(sorted(pools)))
-    tasks: list[LeasedTask] = []
 
     def look(shards: tuple[int, ...], *, depth: int | None = None) -> int:
         """How many groups are still wanted after a look so deep into each queue."""
-        left = limit - _count_groups(tasks)
+        left = limit - len(leased.leases)
         depth = min(depth or left, left)
         more = {"shards": list(shards), "count": left, "depth": depth}
-        rows = _lease(session, statement(shards), parameters | more)
-        tasks.extend(_read_tasks(session, rows, agent=agent, now=now, terms=terms))
-        return limit - _count_groups(tasks)
+        _lease(session, statement(shards), parameters | more, leased)
+        return limit - len(leased.leases)
 
     left = limit
     if terms.part is not None:
@@ -232,23 +188,12 @@ def lease_groups(
     if 0 < left <= limit - _depth(limit, _ALL_SHARDS):
         # The rest may stand in few queues, deeper than was looked.
         look(_ALL_SHARDS)
-    return tasks
+    return leased
 
 
 def _depth(limit: int, shards: Sequence[int]) -> int:
     """How deep to look into each queue: twice as much as when all hold the same."""
     return 2 * limit // len(shards) + 4
-
-
-def _count_groups(tasks: Sequence[LeasedTask]) -> int:
-    return len({task.group_id for task in tasks})
-
-
-def _due_in(next_run: datetime | None, now: datetime, terms: LeaseTerms) -> float:
-    """Seconds until a run that was just leased; one that was hurried is due at once."""
-    if next_run is None or next_run - now > terms.ahead:
-        return 0.0
-    return max(0.0, (next_run - now).total_seconds())
 
 
 def release_groups(
@@ -294,43 +239,18 @@ def get_next_due_at(
 
 
 def _lease(
-    session: Session, sql: str, parameters: Mapping[str, Any]
-) -> Sequence[Sequence[Any]]:
-    """Lease; return the tasks, each with what its group's lease says."""
+    session: Session, sql: str, parameters: Mapping[str, Any], leased: Leased
+) -> None:
     rows = run(session, sql, parameters)
-    if not rows or not is_sqlite(session):
-        return rows
-    in_ids, ids = id_list(session, [id_ for (id_,) in rows])
-    return run(session, _LIST_SQLITE.format(in_ids=in_ids), ids)
-
-
-def _read_tasks(
-    session: Session,
-    rows: Sequence[Sequence[Any]],
-    *,
-    agent: str,
-    now: datetime,
-    terms: LeaseTerms,
-) -> Iterator[LeasedTask]:
-    to_moment = moment_reader(session)
-    of_groups: dict[int, tuple[Any, ...]] = {}
-    for row in rows:
-        group_id = row[_GROUP_ID]
-        if group_id not in of_groups:
-            lease_no, next_run, timeout_s, options = row[_GROUP_ID + 1 :]
-            due_in_s = _due_in(to_moment(next_run), now, terms)
-            of_groups[group_id] = (
-                lease_no, now, agent, timeout_s, _read(options), due_in_s,
-            )  # fmt: skip
-        yield LeasedTask(*row[: _GROUP_ID + 1], *of_groups[group_id])
-
-
-def _read(options: Any) -> dict[str, Any] | None:
-    """A document as the drivers have it: a text on SQLite."""
-    read: dict[str, Any] | None = (
-        json.loads(options) if isinstance(options, str) else options
-    )
-    return read
+    if not is_sqlite(session):
+        leased.rows += rows
+        leased.leases |= {row[GROUP_ID]: row[GROUP_ID + 1 :] for row in rows}
+        return
+    leases = {id_: lease for id_, *lease in rows}
+    if leases:
+        in_ids, ids = id_list(session, list(leases))
+        leased.rows += run(session, _LIST_SQLITE.format(in_ids=in_ids), ids)
+        leased.leases |= leases
 
 
 @lru_cache(maxsize=256)
@@ -342,7 +262,8 @@ def _lease_sql(on_sqlite: bool, pools: tuple[int, ...], shards: tuple[int, ...])
         "set": _SET.format(**names),
         "is_due": _IS_DUE,
         "may_have": may_have,
-        "columns": _TASK_COLUMNS,
+        "columns": TASK_COLUMNS,
+        "lease_columns": LEASE_COLUMNS,
     }
     if on_sqlite:
         parts["queues"] = _each_queue(

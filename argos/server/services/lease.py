@@ -10,7 +10,7 @@ from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.identity import Pool, located
 from argos.server.queries import leases as queries
-from argos.server.queries.leases import LeasedTask, LeaseTerms
+from argos.server.queries.leased import LeasedTask, LeaseTerms
 from argos.server.services.backlog import Backlog
 
 
@@ -70,7 +70,7 @@ def lease(
     min_lease = _min_lease(wish.capabilities, config)
     terms = LeaseTerms(wish.ahead, min_lease, wish.location, part, since)
     with database.each_alone() as session:
-        tasks = queries.lease_groups(
+        leased = queries.lease_groups(
             session,
             agent=agent,
             pools=pools,
@@ -78,8 +78,8 @@ def lease(
             now=now,
             terms=terms,
         )
-    groups = len({task.group_id for task in tasks})
-    backlog.note(pools, is_full=groups >= wish.limit)
+    tasks = leased.read_tasks()
+    backlog.note(pools, is_full=len(leased.leases) >= wish.limit)
     if part is not None and not tasks:
         # All was leased meanwhile; when there is more is known only by a look.
         return lease(

@@ -37,7 +37,9 @@ def test_counts_are_true_and_leave_archived_tasks_out(client, database, config):
             due_at = now - timedelta(minutes=10 - place)
             add_group(session, name, due_at=due_at, checks=["status-is", "body-like"])
         session.execute(update(Task).where(Task.id == 6).values(archived_at=now))
-        tasks = lease_groups(session, agent="anna", pools=[0], limit=2, now=now)
+        tasks = lease_groups(
+            session, agent="anna", pools=[0], limit=2, now=now
+        ).read_tasks()
     done = [task for task in tasks if task.group_id == tasks[0].group_id]
     items = [
         {"task_id": task.id, "status": status, "context": {}}

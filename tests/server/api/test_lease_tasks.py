@@ -11,6 +11,7 @@ from sqlalchemy import select
 from argos.clock import utcnow
 from argos.protocol import OPTIONS_CAPABILITY, Task as WireTask
 from argos.server.models import Agent, Schedule
+from argos.server.routes.api.agent import LeaseQuery
 from argos.server.services.lease import new_abilities
 from tests.server.factories import add_group, add_groups
 
@@ -148,6 +149,13 @@ def test_bad_number_is_refused_with_its_place(agent_client, groups, params, plac
 
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["query", place]
+
+
+def test_documentation_of_the_api_names_what_a_call_may_say(agent_client):
+    operation = agent_client.app.openapi()["paths"]["/api/tasks"]["get"]
+
+    names = [parameter["name"] for parameter in operation["parameters"]]
+    assert names == ["agent_id", *LeaseQuery.model_fields]
 
 
 def test_agent_without_a_name_is_called_by_its_address(agent_client, groups):

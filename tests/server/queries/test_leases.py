@@ -10,10 +10,9 @@ from sqlalchemy import select
 from argos.protocol import HeldLease
 from argos.server.database import Database
 from argos.server.models import Schedule, Task
+from argos.server.queries.leased import LeasedTask, LeaseTerms
 from argos.server.queries.leases import (
     DUE_NOW,
-    LeasedTask,
-    LeaseTerms,
     get_next_due_at,
     lease_groups,
     release_groups,
@@ -41,7 +40,7 @@ def lease(
             limit=limit,
             now=now,
             terms=terms,
-        )
+        ).read_tasks()
 
 
 def get_schedule(database: Database, id_: int) -> Schedule:
@@ -208,7 +207,7 @@ def test_live_lease_is_not_given_again_and_an_expired_one_is(database, now):
     assert len(lease(database, now)) == 1
     assert lease(database, now + timedelta(seconds=44)) == []
     (task,) = lease(database, now + timedelta(seconds=45), agent="bert")
-    assert (task.lease_no, task.leased_by) == (2, "bert")
+    assert (task.lease_no, task.selected_by) == (2, "bert")
 
 
 def test_group_whose_leases_keep_expiring_is_held_longer_up_to_its_period(

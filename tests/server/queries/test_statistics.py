@@ -4,7 +4,8 @@ import re
 
 from sqlalchemy import event, text
 
-from argos.server.queries.leases import LeaseTerms, lease_groups
+from argos.server.queries.leased import LeaseTerms
+from argos.server.queries.leases import lease_groups
 from argos.server.services.reconcile import reconcile
 from tests.server.factories import add_group, make_config
 
@@ -44,7 +45,7 @@ def test_a_lease_does_not_read_all_tasks_before_there_are_statistics(
         leases = [
             lease_groups(
                 session, agent="anna", pools=[0], limit=100, now=now, terms=terms
-            )
+            ).read_tasks()
             for terms in (LeaseTerms(), LeaseTerms(part=1))
         ]
         after = _count_read_along(session)

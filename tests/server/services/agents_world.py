@@ -13,7 +13,8 @@ from argos.server.identity import Pool, located
 from argos.server.models import Delivery, Event
 from argos.server.queries import agents as agent_queries
 from argos.server.queries.agents import Sighting
-from argos.server.queries.leases import LeasedTask, LeaseTerms, lease_groups
+from argos.server.queries.leased import LeasedTask, LeaseTerms
+from argos.server.queries.leases import lease_groups
 from argos.server.services.agent_watch import AgentWatch
 from argos.server.services.ingest import ingest
 from argos.server.services.unanswered import settle_unanswered
@@ -57,7 +58,7 @@ class World:
                 limit=500,
                 now=self.now,
                 terms=LeaseTerms(location=location),
-            )
+            ).read_tasks()
 
     def report(
         self, agent: str, tasks: Sequence[LeasedTask], status: str, **facts: str

@@ -60,7 +60,9 @@ class Desk:
         now = self.clock.now
         with self.database.transaction() as session:
             session.execute(update(Schedule).values(due_at=now, leased_at=None))
-            tasks = lease_groups(session, agent="anna", pools=[0], limit=9, now=now)
+            tasks = lease_groups(
+                session, agent="anna", pools=[0], limit=9, now=now
+            ).read_tasks()
         items = [
             {
                 "task_id": task.id,

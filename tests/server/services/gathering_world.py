@@ -60,7 +60,9 @@ class World:
         now = self.clock.now
         with self.database.transaction() as session:
             session.execute(update(Schedule).values(due_at=now, leased_at=None))
-            tasks = lease_groups(session, agent="anna", pools=[0], limit=500, now=now)
+            tasks = lease_groups(
+                session, agent="anna", pools=[0], limit=500, now=now
+            ).read_tasks()
         items = []
         for task in tasks:
             name = task.url.removeprefix("https://").partition(".")[0]

@@ -8,12 +8,8 @@ from sqlalchemy import event, text
 
 from argos.core.schedule import SHARDS
 from argos.protocol import IPV6_CAPABILITY
-from argos.server.queries.leases import (
-    _NEXT_DUE_POSTGRESQL,
-    PARTS,
-    LeaseTerms,
-    lease_groups,
-)
+from argos.server.queries.leased import LeaseTerms
+from argos.server.queries.leases import _NEXT_DUE_POSTGRESQL, PARTS, lease_groups
 from argos.server.services.backlog import MARGIN, WHOLE_LOOK_INTERVAL, Backlog
 from argos.server.services.lease import LeaseWish, lease
 from tests.server.factories import add_group, add_groups
@@ -58,7 +54,7 @@ def test_whatever_part_comes_first_as_many_groups_are_leased(
             limit=limit,
             now=now,
             terms=LeaseTerms(part=part),
-        )
+        ).read_tasks()
 
     assert len({task.group_id for task in tasks}) == min(limit, 40)
 

@@ -19,7 +19,8 @@ from argos.server.models import Gap, GroupDay, Result, Schedule, Task, TaskDay
 from argos.server.queries import rollups
 from argos.server.queries.counting import add_task_hours
 from argos.server.queries.figures import list_figures
-from argos.server.queries.leases import LeasedTask, lease_groups
+from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leases import lease_groups
 from argos.server.queries.rollups import HourSpan
 from argos.server.services.ingest import ingest
 from argos.server.services.reconcile import reconcile
@@ -46,7 +47,7 @@ class Storm:
             with self.database.transaction() as session:
                 tasks = lease_groups(
                     session, agent=agent, pools=[0], limit=6, now=self.now
-                )
+                ).read_tasks()
             if tasks:
                 self._report(agent, tasks)
             self.now += timedelta(minutes=self.random.choice([0, 1, 7, 40, 90]))

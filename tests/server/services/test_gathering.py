@@ -366,7 +366,9 @@ def fail_only(world: World, name: str) -> None:
             select(Task.group_id).where(Task.url.startswith(f"https://{name}."))
         ).one()
         session.execute(update(Schedule).where(Schedule.id == group).values(due_at=now))
-        tasks = lease_groups(session, agent="anna", pools=[0], limit=1, now=now)
+        tasks = lease_groups(
+            session, agent="anna", pools=[0], limit=1, now=now
+        ).read_tasks()
     (task,) = tasks
     item = {
         "task_id": task.id,

@@ -16,7 +16,8 @@ from argos.protocol import ReportAnswer
 from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.models import Delivery, Event, Incident, Result, Schedule, Task
-from argos.server.queries.leases import LeasedTask, LeaseTerms, lease_groups
+from argos.server.queries.leased import LeasedTask, LeaseTerms
+from argos.server.queries.leases import lease_groups
 from argos.server.services.ingest import ingest
 from tests.server.factories import add_group
 
@@ -35,7 +36,7 @@ class Server:
         with self.database.transaction() as session:
             return lease_groups(
                 session, agent=agent, pools=[0, 1, 2, 3], limit=500, now=self.now
-            )
+            ).read_tasks()
 
     def post(self, items: list[Any], agent: str = "anna") -> ReportAnswer:
         return ingest(
@@ -249,7 +250,7 @@ def test_run_that_ends_before_its_moment_is_not_run_again(server, add):
             limit=1,
             now=server.now,
             terms=LeaseTerms(ahead=2 * SECOND),
-        )
+        ).read_tasks()
 
     server.post([measured(task, elapsed_us=999_999)])
 

@@ -32,7 +32,8 @@ from argos.server.models import (
     Task,
     TaskDay,
 )
-from argos.server.queries.leases import LeasedTask, lease_groups, release_groups
+from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leases import lease_groups, release_groups
 from argos.server.queries.silences import NewSilence, add_silence
 from argos.server.routes.pages.timing import ChartRange, phase_chart
 from argos.server.services.ingest import ingest
@@ -157,7 +158,9 @@ class World:
 
     def lease(self, agent: str) -> list[LeasedTask]:
         with self.database.transaction() as session:
-            return lease_groups(session, agent=agent, pools=[0], limit=9, now=self.now)
+            return lease_groups(
+                session, agent=agent, pools=[0], limit=9, now=self.now
+            ).read_tasks()
 
     def measure(self, task: LeasedTask, step: Step) -> dict[str, Any]:
         """What comes of a probe: the same in each world."""

@@ -21,7 +21,8 @@ from argos.protocol import HeldLease
 from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.models import Event, Result, Schedule, Task
-from argos.server.queries.leases import LeasedTask, lease_groups, release_groups
+from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leases import lease_groups, release_groups
 from argos.server.services.ingest import ingest
 from tests.server.factories import add_group, task_ids
 
@@ -80,7 +81,7 @@ class LeaseMachine(RuleBasedStateMachine):
         with self.database.transaction() as session:
             tasks = lease_groups(
                 session, agent=agent, pools=[0], limit=limit, now=self.now
-            )
+            ).read_tasks()
 
         due = [id_ for id_, group in self.groups.items() if group.due_at <= self.now]
         due.sort(key=lambda id_: self.groups[id_].due_at)

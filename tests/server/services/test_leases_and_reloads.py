@@ -11,7 +11,8 @@ from argos.core.severity import Severity
 from argos.protocol import ReportAnswer
 from argos.server.database import Database
 from argos.server.models import Result, Task
-from argos.server.queries.leases import LeasedTask, lease_groups
+from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leases import lease_groups
 from argos.server.services.ingest import ingest
 from argos.server.services.reconcile import reconcile
 from argos.server.settings import LoadedConfig
@@ -40,7 +41,7 @@ class Site:
         with self.database.transaction() as session:
             return lease_groups(
                 session, agent="anna", pools=[0, 1, 2, 3], limit=9, now=self.now
-            )
+            ).read_tasks()
 
     def report(self, tasks: list[LeasedTask], status: str = "success") -> ReportAnswer:
         self.now += timedelta(seconds=1)

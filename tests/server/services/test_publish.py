@@ -31,7 +31,7 @@ def run(database, config, now, statuses: str, **context: Any) -> None:
             session.execute(update(Schedule).values(due_at=moment, leased_at=None))
             tasks = lease_groups(
                 session, agent="anna", pools=[0], limit=500, now=moment
-            )
+            ).read_tasks()
         items = [
             {
                 "task_id": task.id,

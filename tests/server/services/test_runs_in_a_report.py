@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from argos.server.models import Result
-from argos.server.queries.leases import LeasedTask, lease_groups
+from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leases import lease_groups
 from argos.server.services.agent_watch import AgentWatch, Look
 from argos.server.services.ingest import ingest
 from tests.server.factories import add_group
@@ -33,7 +34,9 @@ def tasks(database, now) -> list[LeasedTask]:
     with database.transaction() as session:
         for name in "ab":
             add_group(session, name, due_at=now, checks=CHECKS)
-        leased = lease_groups(session, agent="anna", pools=[0], limit=9, now=now)
+        leased = lease_groups(
+            session, agent="anna", pools=[0], limit=9, now=now
+        ).read_tasks()
     return sorted(leased, key=lambda task: task.id)
 
 

@@ -92,7 +92,9 @@ def test_an_agent_that_cannot_probe_the_group_is_not_asked(world):
         session.execute(update(Agent).values(capabilities=[]))
 
     with world.database.transaction() as session:
-        tasks = lease_groups(session, agent="anna", pools=[1], limit=1, now=world.now)
+        tasks = lease_groups(
+            session, agent="anna", pools=[1], limit=1, now=world.now
+        ).read_tasks()
     world.report("anna", tasks, "failure")
 
     assert world.events == [(EventKind.OPENED, Reason.CONFIRMED)]

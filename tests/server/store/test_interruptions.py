@@ -25,7 +25,8 @@ from argos.server.models import (
     Incident,
     SilenceKind,
 )
-from argos.server.queries.leases import LeasedTask, lease_groups, release_groups
+from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leases import lease_groups, release_groups
 from argos.server.queries.silences import NewSilence
 from argos.server.services import acknowledgement, dispatch, peace
 from argos.server.services.ingest import ingest
@@ -69,7 +70,7 @@ class Stage:
         with self.database.transaction() as session:
             return lease_groups(
                 session, agent="anna", pools=[0], limit=1, now=self.clock.now
-            )
+            ).read_tasks()
 
     def release(self, number: int) -> list[int]:
         task = self.held[number]
@@ -251,7 +252,9 @@ def test_a_lease_that_was_not_heard_of_runs_out_and_is_given_anew(stage):
 
     stage.clock.now += timedelta(seconds=46)
     with stage.database.transaction() as session:
-        again = lease_groups(session, agent="bert", pools=[0], limit=99, now=stage.now)
+        again = lease_groups(
+            session, agent="bert", pools=[0], limit=99, now=stage.now
+        ).read_tasks()
 
     known = {task.group_id for task in stage.held + others}
     [lost] = [task for task in again if task.group_id not in known]

@@ -16,7 +16,8 @@ from argos.protocol import HeldLease, ReportAnswer
 from argos.server.database import Database
 from argos.server.models import Delivery, DeliveryState, Result
 from argos.server.queries import deliveries, leases
-from argos.server.queries.leases import LeasedTask, release_groups
+from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leases import release_groups
 from argos.server.services import dispatch, upkeep
 from argos.server.services.duties import all_duties
 from argos.server.services.ingest import ingest
@@ -188,7 +189,7 @@ class Player:
                 pools=[0],
                 limit=self._rng.choice([1, 2, 9]),
                 now=self._clock.utcnow(),
-            )
+            ).read_tasks()
 
     def report(self) -> None:
         """Report some of what it holds, in time or not."""

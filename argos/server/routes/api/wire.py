@@ -1,19 +1,19 @@
-"""Tasks as agents get them: the keys of 0.10.3, in its order; then ours."""
+"""Tasks as agents get them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any
 
-import msgspec.structs
+import msgspec
+from msgspec.structs import replace
 from pydantic import BaseModel, create_model
 
 from argos.protocol import Task
-from argos.server.queries.leases import LeasedTask
+from argos.server.queries.leased import LeasedTask
 
 NOTHING = b"[]"
-_SHARED: Final = 13
-"""So many fields stand first here as there (`LeasedTask`)."""
 
 
 class TaskForm(StrEnum):
@@ -47,17 +47,6 @@ class LegacyTask(msgspec.Struct, frozen=True, gc=False):
     selected_by: str
 
 
-class OurTask(LegacyTask, frozen=True, gc=False):
-    """What ours get."""
-
-    group_id: int
-    lease_no: int
-    leased_at: str
-    timeout_s: float
-    options: dict[str, Any] | None
-    due_in_s: float
-
-
 class LeanTask(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What ours ask for: two fifths of the bytes, which are read for each probe."""
 
@@ -69,7 +58,7 @@ class LeanTask(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     expected: str
     group_id: int
     lease_no: int
-    leased_at: str
+    leased_at: datetime
     timeout_s: float
     request_data: str | None = None
     options: dict[str, Any] | None = None
@@ -93,69 +82,26 @@ def encode_tasks(
     """The answer to an agent, as JSON; all of the tasks were leased at one moment."""
     if not tasks:
         return NOTHING
-    leased_at = tasks[0].leased_at
     # The lease has taken its time, and what is due does not wait for it.
-    spent_s = (now - leased_at).total_seconds()
-    described: Iterator[msgspec.Struct]
+    spent_s = (now - tasks[0].leased_at).total_seconds()
+    tasks = [
+        replace(task, due_in_s=max(0.0, task.due_in_s - spent_s))
+        if task.due_in_s
+        else task
+        for task in tasks
+    ]
     match form:
         case TaskForm.LEGACY:
-            described = _legacy_tasks(tasks, leased_at)
-        case TaskForm.FULL:
-            described = _our_tasks(tasks, leased_at, spent_s)
+            return msgspec.json.encode(_as(LegacyTask, tasks))
         case TaskForm.LEAN:
-            described = _lean_tasks(tasks, leased_at, spent_s)
-    return msgspec.json.encode(list(described))
+            return msgspec.json.encode(_as(LeanTask, tasks))
+        case TaskForm.FULL:
+            return msgspec.json.encode(tasks)
 
 
-def _legacy_tasks(
-    tasks: Sequence[LeasedTask], leased_at: datetime
-) -> Iterator[LegacyTask]:
-    selected_at = _local_text(leased_at)
-    for task in tasks:
-        yield LegacyTask(*task[:_SHARED], selected_at, task.leased_by)
-
-
-def _our_tasks(
-    tasks: Sequence[LeasedTask], leased_at: datetime, spent_s: float
-) -> Iterator[OurTask]:
-    selected_at, text = _local_text(leased_at), leased_at.isoformat()
-    for task in tasks:
-        yield OurTask(
-            *task[:_SHARED],
-            selected_at,
-            task.leased_by,
-            task.group_id,
-            task.lease_no,
-            text,
-            task.timeout_s,
-            task.options,
-            max(0.0, task.due_in_s - spent_s),
-        )
-
-
-def _lean_tasks(
-    tasks: Sequence[LeasedTask], leased_at: datetime, spent_s: float
-) -> Iterator[LeanTask]:
-    text = leased_at.isoformat()
-    for task in tasks:
-        yield LeanTask(
-            task.id,
-            task.url,
-            task.ip_version,
-            task.check,
-            task.method,
-            task.expected,
-            task.group_id,
-            task.lease_no,
-            text,
-            task.timeout_s,
-            task.request_data,
-            task.options,
-            max(0.0, task.due_in_s - spent_s),
-        )
-
-
-def _local_text(moment: datetime) -> str:
-    """The local time without a zone, as 0.10.3 has it."""
-    local = moment.astimezone().replace(tzinfo=None)
-    return local.isoformat(timespec="microseconds")
+def _as(
+    kind: type[LegacyTask | LeanTask], tasks: Sequence[LeasedTask]
+) -> list[LegacyTask | LeanTask]:
+    """The tasks, with the fields of a kind."""
+    read_fields = attrgetter(*kind.__struct_fields__)
+    return [kind(*read_fields(task)) for task in tasks]
