@@ -171,6 +171,23 @@ class OpenHour(NamedTuple):
     tally: bytes = b""
 
 
+def count_in(
+    known: OpenHour, hour: int, number: int, times: int = 1
+) -> tuple[OpenHour, tuple[int, bytes] | None]:
+    """The open hour after a number was counted, and what belongs to an hour that is over.
+
+    The first number of a later hour closes the open hour.
+    """
+    if known.hour == hour:
+        return OpenHour(hour, add(known.tally, number, times)), None
+    counted = add(b"", number, times)
+    if known.hour is None:
+        return OpenHour(hour, counted), None
+    if known.hour < hour:
+        return OpenHour(hour, counted), (known.hour, known.tally)
+    return known, (hour, counted)
+
+
 _Key = TypeVar("_Key", bound=Hashable)
 
 
@@ -186,17 +203,14 @@ class Ledger(Generic[_Key]):
         """Count a number; the first one of a later hour closes the open hour."""
         known = self.open.get(key)
         if known is None:
-            self._close(key, hour, add(b"", number, times))
-        elif known.hour == hour:
-            self.open[key] = OpenHour(hour, add(known.tally, number, times))
-        elif known.hour is None or known.hour < hour:
-            if known.hour is not None:
-                self._close(key, known.hour, known.tally)
-            self.open[key] = OpenHour(hour, add(b"", number, times))
-        else:
-            self._close(key, hour, add(b"", number, times))
+            self.close(key, hour, add(b"", number, times))
+            return
+        self.open[key], over = count_in(known, hour, number, times)
+        if over is not None:
+            self.close(key, *over)
 
-    def _close(self, key: _Key, hour: int, tally: bytes) -> None:
+    def close(self, key: _Key, hour: int, tally: bytes) -> None:
+        """Count what belongs to an hour that is over."""
         self.closed[key, hour] = self.closed.get((key, hour), b"") + tally
 
 

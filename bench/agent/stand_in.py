@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import uvloop
 from pydantic_core import from_json
 
 from argos.protocol import MAX_LEASE_GROUPS, PROTOCOL, PROTOCOL_HEADER
-from argos.server.queries.leases import LeasedTask
+from argos.server.queries.leased import LeasedTask
 from argos.server.routes.api.wire import TaskForm, encode_tasks
 
 CHECKS = (
@@ -37,7 +38,7 @@ NAP_S = 0.02
 COUNTS = "/counts"
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 """Stands for that of each lease."""
-_MOMENT_TEXT = _MOMENT.isoformat().encode()
+_MOMENT_TEXT = msgspec.json.encode(_MOMENT)[1:-1]
 
 
 class Work:
@@ -99,8 +100,9 @@ def _group(url: str, number: int) -> list[LeasedTask]:
             contiguous_failures=0,
             group_id=number,
             lease_no=1,
+            selected_at=_MOMENT.replace(tzinfo=None).isoformat(),
+            selected_by="one",
             leased_at=_MOMENT,
-            leased_by="one",
             timeout_s=30.0,
             options=None,
             due_in_s=0.0,

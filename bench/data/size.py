@@ -20,7 +20,7 @@ from sqlalchemy import text  # noqa: E402  # the path first
 from argos.core.severity import Severity, Status  # noqa: E402  # the path first
 from argos.server.database import Database  # noqa: E402  # the path first
 from argos.server.queries.partitions import pack_partition  # noqa: E402
-from argos.server.queries.results import NewResult, add_results  # noqa: E402
+from argos.server.queries.storing import NewResult, add_results  # noqa: E402
 from bench.data.fleet import CHECKS, Fleet  # noqa: E402
 from bench.data.reckoning import say  # noqa: E402
 from bench.data.running import make_database  # noqa: E402

@@ -78,7 +78,18 @@ UPDATE tasks SET
   open_hour = u.open_hour, open_counts = u.open_counts, {{kept}}
 FROM {{rows}} WHERE tasks.id = u.id
 """  # noqa: S608  # constants of ours
+_RANGES = RowSource({
+    "completed_at": "timestamptz",
+    "applied_lease_no": "integer",
+    "open_hour": "integer",
+    "open_counts": "bytea",
+    "first_id": "bigint",
+    "last_id": "bigint",
+})
 _ALONE = _MOVE_TASKS.replace("{kept}", "kept_at = NULL, left_out = NULL")
+_RANGES_ALONE = _ALONE.replace(
+    "tasks.id = u.id", "tasks.id BETWEEN u.first_id AND u.last_id"
+)
 _LEFT_OUT = _MOVE_TASKS.replace("{kept}", "left_out = tasks.left_out + 1")
 _STANDING = _MOVE_TASKS.replace(
     "{kept}", "kept_at = u.completed_at, left_out = 0, kept_facts = u.kept_facts"
@@ -101,6 +112,17 @@ def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, Glance]:
     lock = "" if is_sqlite(session) else "FOR NO KEY UPDATE"
     rows = run(session, _LOCK_TASKS.format(in_ids=in_ids, lock=lock), parameters)
     return {row[0]: Glance._make(row) for row in rows}
+
+
+class RangeMove(NamedTuple):
+    """The same of calm tasks whose ids follow one another, and that were alike."""
+
+    completed_at: datetime
+    applied_lease_no: int
+    open_hour: int | None
+    open_counts: bytes | None
+    first_id: int
+    last_id: int
 
 
 class LogMove(NamedTuple):
@@ -135,6 +157,20 @@ def move_calm_tasks(
     _MOVES.write(session, _ALONE, alone)
     _MOVES.write(session, _LEFT_OUT, without_row)
     _STANDING_MOVES.write(session, _STANDING, with_row)
+
+
+def move_ranges(session: Session, *, moves: Sequence[RangeMove]) -> None:
+    """Write when calm tasks were last ok, whose results stand for themselves alone."""
+    if is_sqlite(session):
+        _RANGES.write(session, _RANGES_ALONE, moves)
+        return
+    # PostgreSQL has no good plan for the ranges of a batch.
+    alone = [
+        CalmMove(id_, *move[:4])
+        for move in moves
+        for id_ in range(move.first_id, move.last_id + 1)
+    ]
+    _MOVES.write(session, _ALONE, alone)
 
 
 def move_logs(session: Session, *, moves: Sequence[LogMove]) -> None:

@@ -1,26 +1,23 @@
 """Count new results into the rollups, in the transaction that stores them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from argos.core.probe import is_time_trustworthy
-from argos.core.rollup import Kind, Ledger, OpenHour, hour_of, slot
+from argos.core.rollup import Kind, Ledger, OpenHour, count_in, hour_of, slot
 from argos.core.severity import Severity, Status
 from argos.server.database import Session
 from argos.server.queries import counting as queries
-from argos.server.queries.calm import CalmMove, Glance
-from argos.server.queries.results import (
-    NewResult,
-    ScheduleMove,
-    ScheduleRow,
-    Stored,
-    TaskMove,
-)
+from argos.server.queries.calm import CalmMove, Glance, RangeMove
+from argos.server.queries.results import ScheduleMove, ScheduleRow, TaskMove
+from argos.server.queries.storing import NewResult, Stored
+from argos.server.services.calm import CalmRun
 
 _Answer = tuple[int | None, int, bool, int | None, int | None]
 """The task group, the hour, and what tells how long an answer took: whether there was one
 (what broke off before tells how long something else took), the time, and its error."""
+_Counted = tuple[OpenHour, tuple[int, bytes] | None]
 
 
 @dataclass(slots=True)
@@ -34,6 +31,8 @@ class Counting:
     schedules: Mapping[int, ScheduleRow] = field(default_factory=dict)
     _by_task: Ledger[int] = field(init=False)
     _by_group: Ledger[bytes] = field(init=False)
+    _counted: dict[tuple[OpenHour, int], _Counted] = field(default_factory=dict)
+    """What a calm task's open hour becomes when a result of an hour is counted."""
 
     def __post_init__(self) -> None:
         moving = [move.id for move in self.moves]
@@ -79,6 +78,34 @@ class Counting:
                 answers[answer] = answers.get(answer, 0) + 1
         self._count_times(answers)
 
+    def count_run(
+        self, run: CalmRun, stored: Mapping[int, Stored]
+    ) -> Iterator[RangeMove]:
+        """Count a calm run's results that are new; what becomes of its tasks."""
+        moment, timings = run.results.submitted_at, run.results.timings
+        hour = hour_of(moment)
+        new = 0
+        for (open_hour, tally, is_new), ids in _stretches(run.tasks, stored):
+            open_ = OpenHour(open_hour, tally or b"")
+            if is_new:
+                new += len(ids)
+                open_ = self._count_well(ids, open_, hour)
+            yield RangeMove(moment, run.schedule.lease_no, *open_, ids[0], ids[-1])
+        if new and timings:
+            answer = run.schedule.id, hour, True, timings[-2], timings[-1]
+            self._count_times({answer: new})
+
+    def _count_well(self, ids: Sequence[int], known: OpenHour, hour: int) -> OpenHour:
+        """Count an ok of each of some tasks that were alike."""
+        counted = self._counted.get((known, hour))
+        if counted is None:
+            counted = self._counted[known, hour] = count_in(known, hour, Kind.OK)
+        open_, over = counted
+        if over is not None:
+            for id_ in ids:
+                self._by_task.close(id_, *over)
+        return open_
+
     def _count_times(self, answers: Mapping[_Answer, int]) -> None:
         """Count how long answers took; those of the checks of a run come as one."""
         times: dict[tuple[bytes, int, int], int] = {}
@@ -120,3 +147,24 @@ class Counting:
         """Add the hours that are over to their days."""
         queries.add_task_hours(session, hours=self._by_task.closed)
         queries.add_group_hours(session, hours=self._by_group.closed)
+
+
+_Likeness = tuple[int | None, bytes | None, bool]
+"""The open hour, its tally, and whether the result is new."""
+
+
+def _stretches(
+    tasks: Sequence[Glance], stored: Mapping[int, Stored]
+) -> Iterator[tuple[_Likeness, Sequence[int]]]:
+    """Ids that follow one another, of tasks that are alike."""
+    ids: list[int] = []
+    last: _Likeness | None = None
+    for task in tasks:
+        likeness = task.open_hour, task.open_counts, stored[task.id].is_new
+        if last is not None and (likeness != last or task.id != ids[-1] + 1):
+            yield last, ids
+            ids = []
+        last = likeness
+        ids.append(task.id)
+    if last is not None:
+        yield last, ids

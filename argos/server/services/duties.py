@@ -15,12 +15,12 @@ from argos.server.queries import (
     duties as duty_queries,
     overtaken,
     partitions,
-    results,
     sessions,
+    storing,
     thinning,
     upkeep as queries,
 )
-from argos.server.queries.results import NewResult
+from argos.server.queries.storing import NewResult
 from argos.server.services import (
     agent_clocks,
     agent_notice,
@@ -244,7 +244,7 @@ def show_stalls(work: Work) -> None:
             for id_, left_out in stalled.items()
         ]
         counting = Counting()
-        counting.count(rows, results.add_results(session, results=rows))
+        counting.count(rows, storing.add_results(session, results=rows))
         counting.write_closed(session)
         queries.mark_unmeasured(session, ids=stalled, now=work.now)
     if stalled:

@@ -6,14 +6,15 @@ batches never wait for each other in a circle; nothing is sent from here.
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import chain
 
+from argos.checks.base import FinalizeRules
 from argos.core.incident import EventKind, Outcome, Patience, Reason, Step, advance
 from argos.core.schedule import EPOCH
 from argos.core.severity import Severity, Status
-from argos.core.suspicion import WINDOW
 from argos.protocol import (
     DOUBT,
     MAX_REPORT_RESULTS,
@@ -23,46 +24,30 @@ from argos.protocol import (
 )
 from argos.schemas import Config
 from argos.server.database import Database, Session
-from argos.server.queries import results as queries
+from argos.server.queries import results as queries, storing
 from argos.server.queries.calm import (
     CalmMove,
     Glance,
     lock_tasks,
     move_calm_tasks,
     move_logs,
+    move_ranges,
 )
 from argos.server.queries.counting import add_gaps
-from argos.server.queries.results import (
-    NewResult,
-    ScheduleRow,
-    TaskMove,
-    TaskRow,
-)
-from argos.server.queries.states import (
-    StateMove,
-    move_states,
-    read_state,
-    state_move,
-)
+from argos.server.queries.results import ScheduleRow, TaskMove, TaskRow
+from argos.server.queries.states import StateMove, move_states, read_state, state_move
+from argos.server.queries.storing import NewResult
 from argos.server.services import peace
-from argos.server.services.agent_watch import AgentWatch, Case, Look
+from argos.server.services.agent_watch import AgentWatch, Case
+from argos.server.services.calm import CalmRun, Sieve
 from argos.server.services.change import Change
 from argos.server.services.counting import Counting
-from argos.server.services.judging import finalize, finalize_rules, stored_context
+from argos.server.services.judging import WELL, finalize, finalize_rules, stored_context
 from argos.server.services.keeping import Keeping
-from argos.server.services.moves import (
-    RefusedItem,
-    measured_at,
-    moves_state,
-    task_move,
-)
+from argos.server.services.looks import Verdicts, calm_looks, looks
+from argos.server.services.moves import RefusedItem, measured_at, moves_state, task_move
 from argos.server.services.publish import publish
-from argos.server.services.report import (
-    ReadItem,
-    ReadResult,
-    is_cut_off,
-    read_items,
-)
+from argos.server.services.report import ReadItem, ReadResult, is_cut_off, read_items
 from argos.server.services.run import Run
 from argos.server.services.second_opinion import Question, Witnesses
 from argos.server.services.votes import Votes, count_votes, is_voted_on
@@ -70,10 +55,6 @@ from argos.server.services.votes import Votes, count_votes, is_voted_on
 log = logging.getLogger(__name__)
 
 NOT_BELIEVED = "The agent fails on most websites, where other agents succeed."
-
-_WELL = (Status.SUCCESS, Severity.OK)
-_Verdicts = dict[int, tuple[Status, Severity]]
-"""By the items' places in the report."""
 
 
 def ingest(
@@ -116,9 +97,13 @@ class Batch:
     watch: AgentWatch | None = None
     refused: list[Refusal] = field(default_factory=list)
     _results: list[NewResult] = field(default_factory=list)
+    _places: list[int] = field(default_factory=list)
+    """Of their items in the report."""
     _glances: dict[int, Glance] = field(default_factory=dict)
     _tasks: dict[int, TaskRow] = field(default_factory=dict)
     """Those that are not calm, or are not found ok."""
+    _maintained: frozenset[int] = frozenset()
+    """The tasks that are being worked on."""
     _schedules: dict[int, ScheduleRow] = field(default_factory=dict)
     _moves: list[TaskMove] = field(default_factory=list)
     _calm_moves: list[CalmMove] = field(default_factory=list)
@@ -127,7 +112,8 @@ class Batch:
     _states: list[StateMove] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _runs: dict[int, Run] = field(default_factory=dict)
-    _ids: list[int] = field(default_factory=list)
+    _ids: list[Iterable[tuple[int, int]]] = field(default_factory=list)
+    """Of the stored results, with their items' places in the report."""
     _stored_at: dict[int, datetime] = field(default_factory=dict)
     """By tasks whose last run is reported once more: when it was measured."""
     _last_run: tuple[object, datetime] = (None, EPOCH)
@@ -142,23 +128,32 @@ class Batch:
         if not read:
             return
         self._load(session, {item.result.task_id for item in read})
-        self._load_repeated(session, read)
+        rules = finalize_rules(self.config)
+        calm, others = self._part(read, rules)
+        self._load_repeated(session, others)
         self._witnesses = Witnesses(session, agent=self.agent, now=self.now)
-        verdicts = self._finalize(read)
-        self._load_restless(session, read, verdicts)
-        self._is_suspect = self._watch_agent(session, read, verdicts)
-        for item in read:
+        verdicts = self._finalize(others, rules)
+        self._load_restless(session, others, verdicts)
+        self._is_suspect = self._watch_agent(session, others, verdicts, calm)
+        for item in others:
             try:
                 self._take_item(item, verdicts)
             except RefusedItem as refusal:
                 self._refuse(item, str(refusal))
-        self._results = peace.mark_maintained(
-            session, self._results, config=self.config, now=self.now
-        )
+        self._write(session, calm)
+
+    def _write(self, session: Session, calm: Sequence[CalmRun]) -> None:
+        for one in calm:
+            self._runs[one.schedule.id] = Run(one.schedule, one.results.submitted_at)
         keeping = self._keeping
         keeping.sort(self._results, calm=self._calm_moves, moves=self._moves)
-        stored = queries.add_results(session, results=keeping.kept)
-        self._ids = [result.id for result in stored]
+        stored = storing.add_results(session, results=keeping.kept)
+        runs = [one.results for one in calm]
+        stored_calm = storing.add_run_results(session, runs=runs)
+        self._ids = [
+            zip(self._kept_places(), (one.id for one in stored), strict=True),
+            *(one.ids(stored_calm) for one in calm),
+        ]
         counting = Counting(
             self._moves,
             self._calm_moves,
@@ -168,6 +163,7 @@ class Batch:
         )
         counting.count(keeping.kept, stored)
         counting.count_unstored(keeping.left_out.values())
+        ranges = [move for one in calm for move in counting.count_run(one, stored_calm)]
         queries.move_tasks(session, moves=counting.task_moves())
         move_calm_tasks(
             session,
@@ -175,6 +171,7 @@ class Batch:
             left_out=keeping.left_out,
             standing=keeping.standing,
         )
+        move_ranges(session, moves=ranges)
         move_logs(session, moves=keeping.log_moves)
         move_states(session, moves=self._states)
         queries.move_schedules(session, moves=counting.schedule_moves())
@@ -186,7 +183,14 @@ class Batch:
 
     def result_ids(self) -> list[int]:
         """The ids of the stored results, in the order of the items."""
-        return self._ids
+        return [id_ for _, id_ in sorted(chain.from_iterable(self._ids))]
+
+    def _kept_places(self) -> Iterable[int]:
+        """The places of the results that have rows."""
+        left_out = self._keeping.left_out
+        for place, result in zip(self._places, self._results, strict=True):
+            if left_out.get(result.task_id) is not result:
+                yield place
 
     def _load(self, session: Session, task_ids: set[int]) -> None:
         self._glances = lock_tasks(session, ids=task_ids)
@@ -195,6 +199,18 @@ class Batch:
         self._schedules = queries.lock_schedules(
             session, ids=sorted(group for group in groups if group is not None)
         )
+        self._maintained = peace.find_maintained(
+            session, self._glances, config=self.config, now=self.now
+        )
+
+    def _part(
+        self, read: Sequence[ReadItem], rules: FinalizeRules
+    ) -> tuple[Sequence[CalmRun], Sequence[ReadItem]]:
+        """The runs of which all is well and goes without saying; what is left."""
+        if self._keeping.is_sparing:
+            return [], read
+        sieve = Sieve(self.agent, self.now, rules, self._glances, self._schedules)
+        return sieve.part(read, maintained=self._maintained)
 
     def _load_repeated(self, session: Session, read: Sequence[ReadItem]) -> None:
         ids = [
@@ -206,8 +222,7 @@ class Batch:
         if ids:
             self._stored_at = queries.list_completed_at(session, ids=ids)
 
-    def _finalize(self, read: Sequence[ReadItem]) -> "_Verdicts":
-        rules = finalize_rules(self.config)
+    def _finalize(self, read: Sequence[ReadItem], rules: FinalizeRules) -> Verdicts:
         return {
             item.index: finalize(item, task, rules)
             for item in read
@@ -215,20 +230,20 @@ class Batch:
         }
 
     def _load_restless(
-        self, session: Session, read: Sequence[ReadItem], verdicts: "_Verdicts"
+        self, session: Session, read: Sequence[ReadItem], verdicts: Verdicts
     ) -> None:
         """Read all of the tasks that may change by more than their last ok."""
-        ids = {task.id for task in self._glances.values() if not task.is_calm}
-        ids |= {
+        ids = {
             item.result.task_id
             for item in read
-            if (verdict := verdicts.get(item.index)) and verdict != _WELL
+            if (verdict := verdicts.get(item.index))
+            and (verdict != WELL or not self._glances[item.result.task_id].is_calm)
         }
         if ids:
             self._tasks = queries.lock_tasks(session, ids=sorted(ids))
         self._votes = count_votes(session, tasks=self._tasks.values(), now=self.now)
 
-    def _take_item(self, item: ReadItem, verdicts: "_Verdicts") -> None:
+    def _take_item(self, item: ReadItem, verdicts: Verdicts) -> None:
         task = self._glances.get(item.result.task_id)
         if task is None:
             raise RefusedItem("There is no such task.")
@@ -260,10 +275,11 @@ class Batch:
             severity,
             context,
             not is_moving,
-            False,  # in maintenance
+            task.id in self._maintained,
             *item.timings,
         )
         self._results.append(result)
+        self._places.append(item.index)
         if is_moving:
             assert schedule is not None
             self._moved[task.id] = submitted_at
@@ -350,46 +366,18 @@ class Batch:
         return step, question
 
     def _watch_agent(
-        self, session: Session, read: Sequence[ReadItem], verdicts: "_Verdicts"
+        self,
+        session: Session,
+        others: Sequence[ReadItem],
+        verdicts: Verdicts,
+        calm: Sequence[CalmRun],
     ) -> bool:
         """Whether the agent is suspect. A problem that is known says nothing of it."""
         if self.watch is None:
             return False
+        seen = looks(others, verdicts, self._glances, self._tasks, now=self.now)
         case = Case(session, self.agent, self.config, self.now)
-        return self.watch.take(case, list(self._fresh_looks(read, verdicts)))
-
-    def _fresh_looks(
-        self, read: Sequence[ReadItem], verdicts: "_Verdicts"
-    ) -> Iterator[Look]:
-        leased_at, elapsed_us, is_fresh = None, None, True
-        well: tuple[str, bool] | None = None
-        for item in read:
-            result = item.result
-            task = self._glances.get(result.task_id)
-            if task is None:
-                continue
-            # The checks of a run were measured at one moment.
-            if result.elapsed_us != elapsed_us or result.leased_at != leased_at:
-                leased_at, elapsed_us = result.leased_at, result.elapsed_us
-                is_fresh = self._is_fresh(result)
-            if not is_fresh:
-                continue
-            failed = verdicts[item.index][1] is not Severity.OK
-            is_untold = self._is_untold(task.id)
-            if failed or (task.domain, is_untold) != well:
-                yield Look(task.domain, failed, failed and is_cut_off(item), is_untold)
-                # That another check of it is well, too, says no more.
-                well = None if failed else (task.domain, is_untold)
-
-    def _is_untold(self, task_id: int) -> bool:
-        task = self._tasks.get(task_id)
-        return task is None or task.told_severity is Severity.OK
-
-    def _is_fresh(self, result: AgentResult | ReadResult) -> bool:
-        if result.leased_at is None or result.elapsed_us is None:
-            return True
-        age = self.now - result.leased_at - timedelta(microseconds=result.elapsed_us)
-        return age < WINDOW
+        return self.watch.take(case, [*seen, *calm_looks(calm, now=self.now)])
 
     def _refuse(self, item: ReadItem, reason: str) -> None:
         self.refused.append(

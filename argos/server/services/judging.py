@@ -13,6 +13,7 @@ from argos.server.queries.calm import Glance
 from argos.server.services.report import ReadItem
 
 NOTHING = "{}"
+WELL = (Status.SUCCESS, Severity.OK)
 _EXPECTED_FACTS = {"expected", "retrieved"}
 _SHORT = 300
 """Characters of a context that is worth to be remembered."""
@@ -26,6 +27,16 @@ def finalize(
     if check is None:
         return finalize_by_status(item.result.status)
     return check.finalize(item.result.status, item.facts, rules, expected=task.expected)
+
+
+def well_context(item: ReadItem, task: Glance, rules: FinalizeRules) -> str | None:
+    """The context of a result that is well; None: it is not."""
+    if _judge(task.check) is None:
+        if item.result.status is not Status.SUCCESS:
+            return None
+    elif finalize(item, task, rules) != WELL:
+        return None
+    return stored_context(item, task, Status.SUCCESS)
 
 
 def stored_context(item: ReadItem, task: Glance, status: Status) -> str:

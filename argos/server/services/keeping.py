@@ -21,7 +21,8 @@ from argos.errors import CheckNotFound
 from argos.schemas import Config
 from argos.schemas.config import Keep
 from argos.server.queries.calm import CalmMove, Glance, LogMove
-from argos.server.queries.results import NewResult, TaskMove
+from argos.server.queries.results import TaskMove
+from argos.server.queries.storing import NewResult
 from argos.server.services.judging import NOTHING
 
 
@@ -63,7 +64,7 @@ class Keeping:
         calm_leases = {move.id: move.applied_lease_no for move in calm}
         for result in results:
             task = self.tasks[result.task_id]
-            if result.is_late or (not self.is_sparing and _is_plain(task)):
+            if result.is_late or (not self.is_sparing and is_plain(task)):
                 self.kept.append(result)
             elif result.task_id in calm_leases:
                 self._sort_calm(task, result, calm_leases[result.task_id])
@@ -111,7 +112,7 @@ class Keeping:
         return True
 
 
-def _is_plain(task: Glance) -> bool:
+def is_plain(task: Glance) -> bool:
     """Whether a task knows nothing of results without rows: most never do."""
     return task.unbroken_since is None and not task.left_out
 

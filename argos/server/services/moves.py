@@ -5,12 +5,8 @@ from datetime import datetime, timedelta
 from argos.core.incident import Step
 from argos.protocol import AgentResult
 from argos.server.queries.calm import Glance
-from argos.server.queries.results import (
-    NewResult,
-    ScheduleRow,
-    TaskMove,
-    TaskRow,
-)
+from argos.server.queries.results import ScheduleRow, TaskMove, TaskRow
+from argos.server.queries.storing import NewResult
 from argos.server.services.report import ReadResult
 from argos.server.services.run import is_in_trouble
 

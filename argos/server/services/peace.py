@@ -2,7 +2,7 @@
 
 import heapq
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -14,7 +14,6 @@ from argos.schemas import Config
 from argos.server.database import Database, Session
 from argos.server.models import SilenceKind
 from argos.server.queries import silences as queries
-from argos.server.queries.results import NewResult
 from argos.server.queries.silences import NewSilence, SilenceRow
 from argos.windows import Window
 
@@ -144,22 +143,17 @@ def look(session: Session, *, config: Config, now: datetime) -> Peace:
     return Peace(rules, period.until if period and period.is_open else None)
 
 
-def mark_maintained(
-    session: Session, results: list[NewResult], *, config: Config, now: datetime
-) -> list[NewResult]:
-    """The results, those marked that were measured while something is worked on."""
+def find_maintained(
+    session: Session, task_ids: Collection[int], *, config: Config, now: datetime
+) -> frozenset[int]:
+    """Which of some tasks are being worked on now."""
     holding = look(session, config=config, now=now)
-    if not holding.knows_maintenance or not results:
-        return results
-    ids = {result.task_id for result in results}
-    subjects = queries.list_subjects(session, task_ids=ids)
-    maintained = {
+    if not holding.knows_maintenance or not task_ids:
+        return frozenset()
+    subjects = queries.list_subjects(session, task_ids=task_ids)
+    return frozenset(
         id_ for id_, subject in subjects.items() if holding.is_maintained(subject)
-    }
-    return [
-        result._replace(in_maintenance=result.task_id in maintained)
-        for result in results
-    ]
+    )
 
 
 def add_silence(

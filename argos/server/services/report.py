@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -85,7 +85,7 @@ class ReportError(ValueError):
     """The report as a whole cannot be read."""
 
 
-@dataclass
+@dataclass(slots=True)
 class ReadItem:
     """One item of a report that can be used."""
 
@@ -93,12 +93,14 @@ class ReadItem:
     result: AgentResult | ReadResult
     context: str
     """JSON text, visible and bounded."""
+    _facts: dict[str, Any] | None = None
 
-    @cached_property
+    @property
     def facts(self) -> dict[str, Any]:
         """What the text says."""
-        facts: dict[str, Any] = json.loads(self.context)
-        return facts
+        if self._facts is None:
+            self._facts = json.loads(self.context)
+        return self._facts
 
     @property
     def timings(self) -> tuple[int | None, ...]:

@@ -13,7 +13,7 @@ from argos.core.schedule import EPOCH
 from argos.core.severity import Severity, Status
 from argos.server.models import Task
 from argos.server.queries import calm, results
-from argos.server.queries.calm import CalmMove
+from argos.server.queries.calm import CalmMove, RangeMove
 from tests.server.factories import add_group, task_ids
 
 
@@ -115,6 +115,28 @@ def test_a_calm_move_adds_a_run_to_the_history_as_the_rule_does(
     assert glance(database, task_id).is_calm
     history = RunHistory(row_of(database, task_id)["run_history"])
     assert history == RunHistory(bits).push(failed=False)
+
+
+def test_ranges_are_moved_as_their_tasks_would_be(database, now):
+    later = now + timedelta(minutes=5)
+    with database.transaction() as session:
+        ids = task_ids(
+            session, add_group(session, "a", due_at=now, checks=["status-is"] * 4).id
+        )
+
+    with database.transaction() as session:
+        calm.move_ranges(session, moves=[RangeMove(later, 7, 3, b"\0\1", *ids[1:3])])
+
+    rows = [row_of(database, id_) for id_ in ids]
+    assert [row["completed_at"] for row in rows] == [None, later, later, None]
+    with database.transaction() as session:
+        move = CalmMove(ids[0], later, 7, open_hour=3, open_counts=b"\0\1")
+        calm.move_calm_tasks(session, moves=[move])
+    ignored = {"id", "key"}
+    single = row_of(database, ids[0])
+    assert {k: v for k, v in single.items() if k not in ignored} == {
+        k: v for k, v in rows[1].items() if k not in ignored
+    }
 
 
 def row_of(database, task_id):

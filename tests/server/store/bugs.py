@@ -15,12 +15,12 @@ from argos.server.queries import (
     arrival,
     deliveries,
     leases,
-    results,
+    storing,
     sync,
     upkeep as housework,
 )
 from argos.server.queries.deliveries import add_deliveries
-from argos.server.queries.results import Stored, add_results
+from argos.server.queries.storing import Stored, add_results
 from argos.server.services import dispatch, ingest
 from argos.server.services.counting import Counting
 from argos.server.services.moves import moves_state, task_move
@@ -149,7 +149,7 @@ BUGS = [
     Bug(
         "results are answered 201 and not kept",
         "I-10",
-        _set(results, "add_results", _keep_four_of_five),
+        _set(storing, "add_results", _keep_four_of_five),
     ),
     Bug(
         "retention deletes too much",
