@@ -170,6 +170,17 @@ def trust_agent(session: Session, *, name: str, reason: str | None = None) -> bo
     return changed.first() is not None
 
 
+def clear_revoked(session: Session) -> list[str]:
+    """Hold those for suspect no longer that were revoked; their names."""
+    changed = session.scalars(
+        update(Agent)
+        .where(Agent.suspect_since.is_not(None), Agent.revoked_at.is_not(None))
+        .values(suspect_since=None, suspect_reason=None)
+        .returning(Agent.name)
+    )
+    return sorted(changed)
+
+
 def list_last_seen(session: Session) -> dict[str, datetime]:
     """When each agent was seen last, by its name; those that never were are left out."""
     rows = session.execute(

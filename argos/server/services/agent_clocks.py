@@ -7,7 +7,7 @@ out.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,8 +58,8 @@ class News:
 
     agent: str
     kind: NoticeKind
-    offset: timedelta
-    """By how much it is ahead."""
+    offset: timedelta | None
+    """By how much it is ahead; None: the agent was revoked, and has none any more."""
 
 
 def read_states(note: Mapping[str, Any] | None) -> dict[str, ClockState]:
@@ -74,21 +74,27 @@ def look(
     before: Mapping[str, ClockState],
     *,
     offsets: Mapping[str, timedelta],
+    watched: Collection[str],
     now: datetime,
 ) -> tuple[dict[str, ClockState], list[News]]:
     """Look whose clock is off; return what to remember, and what to tell.
 
-    `offsets` holds the agents that are there; what is known of others stays known.
+    `offsets` holds the agents that are there; what is known of others that are `watched`
+    stays known.
     """
-    after = {name: state for name, state in before.items() if name not in offsets}
-    news = []
+    after = {name: state for name, state in before.items() if name in watched}
+    news = [
+        News(agent, NoticeKind.CLOCK_RIGHT, None)
+        for agent, state in sorted(before.items())
+        if agent not in watched and state.told_at is not None
+    ]
     for agent, offset in sorted(offsets.items()):
         state, kind = _judge(before.get(agent, ClockState()), offset, now=now)
-        if state != ClockState():
-            after[agent] = state
+        after[agent] = state
         if kind is not None:
             news.append(News(agent, kind, offset))
-    return after, news
+    calm = ClockState()
+    return {name: state for name, state in after.items() if state != calm}, news
 
 
 def _judge(
@@ -119,6 +125,7 @@ def watch_clocks(work: Work) -> None:
         states, news = look(
             read_states(work.note),
             offsets={name: read_offset(s) for name, s in offsets.items()},
+            watched=queries.list_last_seen(session),
             now=work.now,
         )
         work.note = {name: state.write() for name, state in states.items()}
@@ -147,10 +154,13 @@ def read_offset(seconds: float) -> timedelta:
 def _notice(news: News, *, now: datetime) -> Draft:
     agent = (Phrase("Agent"), news.agent)
     time = (Phrase("Time"), now)
-    if news.kind is NoticeKind.CLOCK_RIGHT:
-        title = Phrase(
-            "The clock of agent {agent} is right again", {"agent": news.agent}
+    if news.kind is NoticeKind.CLOCK_RIGHT or news.offset is None:
+        words = (
+            mark("Agent {agent}, whose clock was off, was revoked")
+            if news.offset is None
+            else mark("The clock of agent {agent} is right again")
         )
+        title = Phrase(words, {"agent": news.agent})
         return Draft(news.kind, Severity.OK, now, title, (agent, time))
     is_ahead = news.offset > timedelta()
     words = (

@@ -176,6 +176,14 @@ class AgentWatch:
         return self._suspects
 
 
+def clear_revoked(session: Session, *, config: Config, now: datetime) -> None:
+    """End the suspicion of agents that were revoked: nothing more comes from them."""
+    for agent in queries.clear_revoked(session):
+        words = mark("Agent {agent}, which seemed to be cut off, was revoked")
+        case = Case(session, agent, config, now)
+        _tell(case, _trust_again(case, words))
+
+
 _REASON = mark(
     "It failed on {failed} of {domains} websites within a minute, where other agents "
     "succeed."
@@ -219,12 +227,15 @@ def _suspicion(case: Case, why: Phrase) -> Draft:
     )
 
 
-def _trust_again(case: Case) -> Draft:
+_TRUSTED = mark("Agent {agent} can be believed again")
+
+
+def _trust_again(case: Case, words: str = _TRUSTED) -> Draft:
     return Draft(
         kind=NoticeKind.AGENT_TRUSTED,
         severity=Severity.OK,
         at=case.now,
-        title=Phrase("Agent {agent} can be believed again", {"agent": case.agent}),
+        title=Phrase(words, {"agent": case.agent}),
         lines=(
             (Phrase("Agent"), case.agent),
             (Phrase("Time"), case.now),

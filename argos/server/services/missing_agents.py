@@ -9,6 +9,7 @@ from argos.language import SOURCE_LANGUAGE, Phrase, mark, texts_in
 from argos.server.queries import agents as queries, counters
 from argos.server.services.absence import News, look_for_absent, read_absences
 from argos.server.services.agent_notice import tell_of_agents
+from argos.server.services.agent_watch import clear_revoked
 from argos.server.services.notice import Draft
 from argos.server.services.silence import Finding, Silence, look
 from argos.server.services.upkeep import Work
@@ -20,8 +21,12 @@ ABSENT = "absent"
 
 
 def watch_agents(work: Work) -> None:
-    """Tell when no agent has been seen for too long, or one has not; and of returns."""
+    """Tell when no agent has been seen for too long, or one has not; and of returns.
+
+    And that those were revoked which were told to be suspect.
+    """
     with work.transaction() as session:
+        clear_revoked(session, config=work.config, now=work.now)
         if not counters.has_active_tasks(session):
             # There is nothing to watch, so nobody is missed; what was told stays known.
             return

@@ -25,6 +25,7 @@ def watch(offsets):
         states, news = look(
             read_states(note),
             offsets=offsets,
+            watched={"anna"},
             now=START + place * timedelta(seconds=30),
         )
         note = {name: state.write() for name, state in states.items()}
@@ -56,10 +57,12 @@ def test_nothing_is_remembered_of_clocks_that_are_right():
 
 
 def test_a_server_clock_that_was_set_back_starts_anew():
-    states, _ = look({}, offsets={"anna": timedelta(hours=1)}, now=START)
     hour = timedelta(hours=1)
+    states, _ = look({}, offsets={"anna": hour}, watched={"anna"}, now=START)
 
-    states, news = look(states, offsets={"anna": 2 * hour}, now=START - hour)
+    states, news = look(
+        states, offsets={"anna": 2 * hour}, watched={"anna"}, now=START - hour
+    )
 
     assert news == []
     assert states["anna"].turned_at == START - hour
@@ -121,3 +124,25 @@ def test_nobody_may_be_told(live, told):
     live(10, offset_s=500.0, general__alerts__agent_clock=[])
 
     assert told() == []
+
+
+def test_of_an_agent_that_is_revoked_nothing_more_is_expected(
+    live, told, database, now
+):
+    live(10, offset_s=500.0)
+    with database.transaction() as session:
+        session.execute(update(Agent).values(revoked_at=now))
+    live(10, offset_s=500.0)
+
+    assert told() == [(WRONG, "local"), (RIGHT, "local")]
+    with database.reading() as session:
+        notice = session.scalars(select(Delivery.notice).order_by(Delivery.id)).all()[1]
+    last = decode_notice(notice, message_id="m", wording=Wording())
+    assert last.title == "Agent anna, whose clock was off, was revoked"
+
+
+def test_of_a_clock_that_was_off_for_a_moment_nothing_is_told_when_it_is_revoked():
+    offsets = {"anna": timedelta(hours=1)}
+    states, _ = look({}, offsets=offsets, watched={"anna"}, now=START)
+
+    assert look(states, offsets={}, watched=(), now=START) == ({}, [])

@@ -144,3 +144,34 @@ def test_recipients_of_one_agent_that_is_gone_may_be_others_or_nobody(
         clock.move(minutes=1)
 
     assert told() == []
+
+
+def test_of_a_suspect_agent_that_is_revoked_nothing_more_is_expected(
+    keep, told, database, clock
+):
+    with database.transaction() as session:
+        for name, revoked_at in (("anna", clock.now), ("bert", None)):
+            session.add(
+                Agent(
+                    name=name,
+                    created_at=clock.now,
+                    last_seen_at=clock.now,
+                    suspect_since=clock.now,
+                    suspect_reason="It reached none of its references.",
+                    revoked_at=revoked_at,
+                )
+            )
+    upkeep = keep(Duty("silence", timedelta(), watch_agents))
+
+    for _ in "12":
+        upkeep.do_due()
+
+    assert told() == [(NoticeKind.AGENT_TRUSTED, "local")]
+    with database.reading() as session:
+        notice = session.scalars(select(Delivery.notice)).one()
+        suspects = session.scalars(
+            select(Agent.name).where(Agent.suspect_since.is_not(None))
+        ).all()
+    first = decode_notice(notice, message_id="m", wording=Wording())
+    assert first.title == "Agent anna, which seemed to be cut off, was revoked"
+    assert suspects == ["bert"]
