@@ -27,6 +27,7 @@ from argos.server.services import (
     dead_man,
     held,
     lasting,
+    newcomers,
     overdue,
     presence,
 )
@@ -69,6 +70,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
         Duty("held", timedelta(seconds=5), held.let_go),
         Duty("held_notices", timedelta(seconds=20), agent_notice.let_notices_go),
         Duty("lasting", timedelta(seconds=30), lasting.tell_lasting),
+        Duty("newcomers", timedelta(seconds=30), newcomers.tell_newcomers),
         Duty("rollups", timedelta(hours=6), thin_rollups),
         Duty(presence.DUTY, timedelta(seconds=5), settle_unanswered),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from argos.channels import list_setups
 from argos.core.escalation import EscalationStep, Progress, due_steps, is_reminder_due
 from argos.core.incident import EventKind, Reason
 from argos.core.severity import Severity, Status
@@ -48,9 +49,7 @@ def tell_lasting(work: Work) -> None:
         return
     with work.transaction() as session:
         found = queries.list_lasting(session)
-        told = incidents.list_told_recipients(
-            session, incident_ids=[one.id for one in found]
-        )
+        told = _list_told(session, found, work.config)
         speakers = {one.id: one for one in found if one.leader_id is None}
         first = [
             news
@@ -72,6 +71,21 @@ def tell_lasting(work: Work) -> None:
     count = len(loud)
     if count:
         log.info("Told again of %s incidents that last.", count)
+
+
+def _list_told(
+    session: Session, found: Sequence[LastingIncident], config: Config
+) -> dict[int, list[str]]:
+    """By incident, who was told of it, and is still in the config."""
+    setups = list_setups(config.general).values()
+    known = {recipient for setup in setups for recipient in setup.recipients}
+    told = incidents.list_told_recipients(
+        session, incident_ids=[one.id for one in found]
+    )
+    return {
+        id_: [name for name in recipients if name in known]
+        for id_, recipients in told.items()
+    }
 
 
 def _reminder_intervals(config: Config) -> dict[str | None, timedelta]:

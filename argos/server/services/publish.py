@@ -62,7 +62,7 @@ def publish(
         names = recipients(
             change.kind,
             change.move.severity,
-            _routing(change.task, subjects.get(task_id), config),
+            routing_of(change.task, subjects.get(task_id), config),
             already_told=told.get(incident_id, ()),
         )
         event_id = event_ids[task_id, change.move.event_count]
@@ -232,7 +232,8 @@ def targets_of(names: Sequence[str], config: Config) -> list[str]:
     )
 
 
-def _routing(task: TaskRow, subject: Subject | None, config: Config) -> RoutingRules:
+def routing_of(task: TaskRow, subject: Subject | None, config: Config) -> RoutingRules:
+    """Who hears of what, as the config has it for a task."""
     overwritten = task.overwrite_alerts_recipients
     routes = [
         route

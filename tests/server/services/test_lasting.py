@@ -78,6 +78,24 @@ def test_nobody_is_reminded_of_what_was_acknowledged(desk):
     assert desk.told == ["opened", "lasting"]
 
 
+def test_who_left_the_config_is_not_reminded(desk):
+    alerts = desk.config.general.alerts
+    both = alerts.model_copy(update={"critical": ("local", "apprise:team")})
+    desk.set(remind_every=HOUR, alerts=both, apprise={"team": ()})
+    desk.run("c")
+    desk.wait(HOUR)
+    desk.set(alerts=alerts, apprise={})
+    desk.wait(HOUR)
+
+    assert _to(desk) == [
+        ("opened", "local"),
+        ("opened", "apprise:team"),
+        ("lasting", "local"),
+        ("lasting", "apprise:team"),
+        ("lasting", "local"),
+    ]
+
+
 def test_each_step_of_the_escalation_tells_its_recipients_once(desk):
     steps = (
         EscalationStep(30 * MINUTE, ("gotify",)),
@@ -149,16 +167,20 @@ def test_what_is_gathered_under_a_silent_incident_is_called_to_mind_itself(famil
 
 
 def test_who_never_heard_of_the_one_that_speaks_is_reminded_of_what_they_heard(family):
+    family.set(apprise={"team": ()})
     with family.database.transaction() as session:
         session.execute(
             update(Task)
             .where(Task.check == "body-contains")
-            .values(overwrite_alerts_recipients='["gotify"]')
+            .values(overwrite_alerts_recipients='["apprise:team"]')
         )
     family.run("c")
     family.wait(HOUR)
 
-    assert _lasting(family) == [("status-is", "local"), ("body-contains", "gotify")]
+    assert _lasting(family) == [
+        ("status-is", "local"),
+        ("body-contains", "apprise:team"),
+    ]
 
 
 @pytest.mark.parametrize(
