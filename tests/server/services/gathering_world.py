@@ -28,6 +28,7 @@ HOLD = hold_interval(PERIOD)
 
 
 REFUSED = {"error_message": "refused", "error_type": "connect"}
+NO_TEXT = {"reason": "text not found"}
 
 
 class World:

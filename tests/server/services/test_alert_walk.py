@@ -1,8 +1,9 @@
 """Whatever comes together, each problem that is told has one recovery, and nothing is lost.
 
 Random walks through days of a small fleet: one website that others depend on, one that is
-watched from three locations, agents that die, are cut off or in trouble, silences, reloads
-and servers that are away. What the rows say in the end is what people heard.
+watched from three locations, agents that die, are cut off or in trouble, silences, quiet
+hours, acknowledgements, reloads by which somebody comes or goes, and servers that are away.
+What the rows say in the end is what people heard.
 """
 
 import os
@@ -28,7 +29,8 @@ from argos.server.models import (
     Task,
 )
 from argos.server.queries.silences import NewSilence
-from argos.server.services import held, lasting, peace
+from argos.server.services import agent_notice, held, lasting, newcomers, peace
+from argos.server.services.acknowledgement import Word, acknowledge
 from argos.server.services.reconcile import reconcile
 from argos.server.services.unanswered import settle_unanswered
 from argos.server.services.upkeep import Duty, Means, Upkeep
@@ -40,6 +42,7 @@ STEPS = 100
 LOOK_EACH = 10
 """So many steps lie between two looks at what was told."""
 PLACES = {"anna": "oslo", "bela": "paris", "cleo": "tokyo"}
+TEAM = "apprise:team"
 MINUTE = timedelta(minutes=1)
 CHECKS = [{"status-is": 200}, {"body-contains": "hello"}]
 BEGINNINGS = {EventKind.OPENED, EventKind.FLAPPING}
@@ -75,7 +78,7 @@ class Walk:
             return
         rng = self.rng
         kind = rng.choice(
-            ["site"] * 6 + ["death", "blind", "silence", "away", "reload"]
+            ["site"] * 6 + ["death", "blind", "silence", "away", "reload", "ack"]
         )
         if kind == "site":
             self.bad ^= {rng.choice(["p", "c", "q", "n"])}
@@ -87,11 +90,26 @@ class Walk:
             self.world.clock.move(minutes=rng.choice([2, 10]))
         elif kind == "silence":
             self._silence()
+        elif kind == "ack":
+            self._acknowledge()
         else:
             self.reload(
                 places=rng.sample(list(PLACES.values()), rng.choice([2, 3, 3])),
                 retries=rng.choice([0, 1]),
                 has_dependent=rng.random() < 0.7,
+                has_team=rng.random() < 0.5,
+                is_quiet=rng.random() < 0.2,
+            )
+
+    def _acknowledge(self) -> None:
+        open_ = [row.id for row in self.world.all(Incident) if row.closed_at is None]
+        if open_:
+            acknowledge(
+                self.world.database,
+                self.world.clock,
+                incident_id=self.rng.choice(open_),
+                word=Word("eva"),
+                lasting=self.rng.choice([None, 20 * MINUTE]),
             )
 
     def _silence(self) -> None:
@@ -112,7 +130,15 @@ class Walk:
         )
         peace.add_silence(self.world.database, new, now=now, is_broad_ok=True)
 
-    def reload(self, *, places: list[str], retries: int, has_dependent: bool) -> None:
+    def reload(
+        self,
+        *,
+        places: list[str],
+        retries: int,
+        has_dependent: bool,
+        has_team: bool = True,
+        is_quiet: bool = False,
+    ) -> None:
         paths = [{"path": "/", "checks": CHECKS}]
         more = {
             "ipv6": False,
@@ -128,7 +154,14 @@ class Walk:
         if has_dependent:
             child = {"depends_on": ["https://p.example"], "tags": ["parts"], **more}
             websites.append({"domain": "https://c.example", **child})
-        self.world.config = self.apply(websites)
+        heard_by = ["local", TEAM] if has_team else ["local"]
+        hours = {"begin": "00:00", "end": "23:59"} if is_quiet else None
+        self.world.config = self.apply(
+            websites,
+            general__alerts__critical=heard_by,
+            general__alerts__unknown=heard_by,
+            general__quiet_hours=hours,
+        )
 
     def _work(self, agent: str) -> None:
         world, rng = self.world, self.rng
@@ -175,7 +208,9 @@ class Walk:
         duties = [
             Duty("unanswered", timedelta(), settle_unanswered),
             Duty("held", timedelta(), held.let_go),
+            Duty("held_notices", timedelta(), agent_notice.let_notices_go),
             Duty("lasting", timedelta(), lasting.tell_lasting),
+            Duty("newcomers", timedelta(), newcomers.tell_newcomers),
         ]
         upkeep = Upkeep(means, duties)
         upkeep.enter()
@@ -203,6 +238,7 @@ class Walk:
 class Story:
     """What one recipient heard of one incident, in order."""
 
+    recipient: str
     task_id: int
     incident: Any
     kinds: list[str]
@@ -222,12 +258,13 @@ def stories(database: Any) -> list[Story]:
         found[event.incident_id, delivery.recipient].append((event, delivery))
     return [
         Story(
+            recipient,
             each[0][0].task_id,
             incidents[id_],
             [e.kind for e, d in each if d.state is not DeliveryState.HELD],
             sum(d.held_until is not None for _, d in each),
         )
-        for (id_, _), each in found.items()
+        for (id_, recipient), each in found.items()
     ]
 
 
@@ -248,12 +285,14 @@ def check_stories(database: Any) -> None:
 def walk(  # the database of a walk is SQLite's: it is about rules, not about SQL
     sqlite_database, migrated_sqlite_url, tmp_path, clock, request
 ) -> Walk:
-    def apply(websites: list[dict[str, Any]]) -> Any:
+    def apply(websites: list[dict[str, Any]], **changes: Any) -> Any:
         loaded = make_config(
             tmp_path,
             url=migrated_sqlite_url,
             websites=websites,
             general__remind_every="30m",
+            general__apprise={"team": ["json://127.0.0.1"]},
+            **changes,
         )
         reconcile(sqlite_database, loaded, now=clock.utcnow(), allow_mass_removal=True)
         return loaded.config
@@ -300,15 +339,19 @@ def test_i31_all_that_is_down_in_the_end_is_told_once(walk):
         urls = dict(session.execute(select(Task.id, Task.url)).all())
         checks = dict(session.execute(select(Task.id, Task.check)).all())
     heard = sorted(
-        (urls[each.task_id], checks[each.task_id]) for each in open_ if each.kinds
+        (each.recipient, urls[each.task_id], checks[each.task_id])
+        for each in open_
+        if each.kinds
     )
     assert len(heard) == len(set(heard)), heard
-    assert {url for url, _ in heard} >= {"https://p.example/", "https://q.example/"}
-    silent = [each for each in open_ if not each.kinds]
-    leaders = {each.incident.id for each in open_ if each.kinds}
-    assert all(each.incident.parent_id in leaders for each in silent), silent
-    named = {urls[each.task_id] for each in open_}
-    assert named == {f"https://{name}.example/" for name in "pcq"}
+    for to in ("local", TEAM):
+        theirs = [each for each in open_ if each.recipient.startswith(to)]
+        heard_of = {one.incident.id: urls[one.task_id] for one in theirs if one.kinds}
+        assert set(heard_of.values()) >= {"https://p.example/", "https://q.example/"}
+        silent = [each for each in theirs if not each.kinds]
+        assert all(each.incident.parent_id in heard_of for each in silent), silent
+        named = {urls[each.task_id] for each in theirs}
+        assert named == {f"https://{name}.example/" for name in "pcq"}
 
     # What depended on it speaks for itself when that is over.
     walk.calm_down(bad={"c", "q"}, steps=12)
