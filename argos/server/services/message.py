@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from argos.channels import ICONS, Entry, Item, Notice, NoticeKind
 from argos.core.cause import Cause, Common
@@ -48,8 +49,10 @@ def _digest(deliveries: Sequence[ClaimedDelivery], wording: Wording) -> Notice:
     shared = _shared_cause(deliveries)
     causes = {} if shared else _causes_by_task(deliveries)
     entries = [Entry(ICONS[one.severity], one.title, one.url) for one in others]
+    told_at = max(one.created_at for one in deliveries)
     entries += [
-        _entry(story, wording, cause=causes.get(story[0].task_id)) for story in stories
+        _entry(story, wording, now=told_at, cause=causes.get(story[0].task_id))
+        for story in stories
     ]
     severities = [one.severity for one in others]
     severities += [story[-1].severity for story in stories]
@@ -58,7 +61,7 @@ def _digest(deliveries: Sequence[ClaimedDelivery], wording: Wording) -> Notice:
         kind=NoticeKind.DIGEST,
         severity=max(severities, key=lambda severity: severity.urgency),
         at=max([one.at for one in others] + [item.at for item in items]),
-        title=_digest_title(others, stories, wording, shared=shared),
+        title=_digest_title(others, stories, wording, now=told_at, shared=shared),
         entries=tuple(entries),
         url=wording.link("/incidents"),
         items=tuple(items),
@@ -96,7 +99,9 @@ def _stories(items: Iterable[Item]) -> list[list[Item]]:
     )
 
 
-def _entry(story: Sequence[Item], wording: Wording, *, cause: Common | None) -> Entry:
+def _entry(
+    story: Sequence[Item], wording: Wording, *, now: datetime, cause: Common | None
+) -> Entry:
     """A line such as `example.org/ (IPv4) status-is: critical at 12:01, ok at 12:03`."""
     last = story[-1]
     texts = wording.texts
@@ -104,7 +109,7 @@ def _entry(story: Sequence[Item], wording: Wording, *, cause: Common | None) -> 
         texts.say(
             "{severity} at {moment}",
             severity=item.ending or severity_word(item.severity, texts),
-            moment=wording.time(item.at),
+            moment=wording.time(item.at, now=now),
         )
         for item in story
     )
@@ -125,6 +130,7 @@ def _digest_title(
     stories: Sequence[Sequence[Item]],
     wording: Wording,
     *,
+    now: datetime,
     shared: Common | None,
 ) -> str:
     """How much is not ok, how much is ok again, why, where, and since when."""
@@ -153,7 +159,6 @@ def _digest_title(
     title += f" · {_named(names, wording)}"
     moments = [one.since or one.at for one in bad]
     if moments:
-        now = max(item.at for story in stories for item in story)
         since = wording.since(min(moments), now=now)
         title += f", {texts.say('since {moment}', moment=since)}"
     return visible(title)

@@ -67,7 +67,7 @@ def _acknowledge_link(
     if item.incident_id is None or item.severity is Severity.OK:
         return None
     return wording.acknowledge_link(
-        item.incident_id, recipient=delivery.recipient, at=item.at
+        item.incident_id, recipient=delivery.recipient, at=delivery.created_at
     )
 
 
@@ -166,7 +166,8 @@ def _title(
     parts = [what]
     if delivery.common is not None and delivery.cause is not Cause.WEBSITE:
         parts.append(cause_words(delivery.common, texts))
-    parts.append(texts.say("since {moment}", moment=wording.since(since, now=at)))
+    began = wording.since(since, now=delivery.created_at)
+    parts.append(texts.say("since {moment}", moment=began))
     if (witness := _witness(delivery)) is not None:
         parts.append(texts.say("seen from {agent}", agent=witness))
     return visible(f"{head} · {', '.join(parts)}")

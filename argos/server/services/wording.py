@@ -72,15 +72,17 @@ class Wording:
         """A moment for people: `2026-03-14 13:00:00 CET`."""
         return f"{moment.astimezone(self.time_zone):%Y-%m-%d %H:%M:%S %Z}"
 
-    def time(self, moment: datetime) -> str:
-        """A moment of a day that is known: `13:00:05 CET`."""
-        return f"{moment.astimezone(self.time_zone):%H:%M:%S %Z}"
+    def time(self, moment: datetime, *, now: datetime) -> str:
+        """A moment to the second, with its day if that was not of late: `13:00:05 CET`."""
+        local = moment.astimezone(self.time_zone)
+        return (
+            f"{local:%H:%M:%S %Z}" if _is_recent(moment, now) else self.moment(moment)
+        )
 
     def since(self, moment: datetime, *, now: datetime) -> str:
         """A moment of late, as short as it can be: `12:01 UTC`, `2026-03-13 12:01 UTC`."""
-        is_recent = abs(now - moment) < timedelta(hours=20)
         local = moment.astimezone(self.time_zone)
-        return f"{local:%H:%M %Z}" if is_recent else f"{local:%Y-%m-%d %H:%M %Z}"
+        return f"{local:{'' if _is_recent(moment, now) else '%Y-%m-%d '}%H:%M %Z}"
 
     def acknowledge_link(
         self, incident_id: int, *, recipient: str, at: datetime
@@ -93,6 +95,10 @@ class Wording:
             return None
         wish = Acknowledging(incident_id, recipient_name(recipient), at + LIFETIME)
         return self.link(f"/acknowledge/{incident_id}?{self.signer.query(wish)}")
+
+
+def _is_recent(moment: datetime, now: datetime) -> bool:
+    return abs(now - moment) < timedelta(hours=20)
 
 
 def wording_for(recipient: str, config: Config) -> Wording:

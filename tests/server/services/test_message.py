@@ -1,6 +1,6 @@
 """Digests: their titles, and what they list."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from argos.core.cause import Cause, Common
@@ -122,3 +122,16 @@ def test_recoveries_of_one_matter_name_it_too():
     notice = digest(delivery(1, **over), child(2, **over))
 
     assert notice.title.startswith("✅ 2 ok again, same address 192.0.2.1 (connect) · ")
+
+
+def test_what_was_kept_back_for_long_is_told_with_its_day():
+    told_at = NOON + timedelta(days=3)
+    notice = digest(
+        delivery(1, created_at=told_at),
+        delivery(2, at=told_at, opened_at=told_at, created_at=told_at),
+    )
+
+    assert notice.title.endswith("since 2026-03-14 12:00 UTC")
+    first, second = (entry.text for entry in notice.entries)
+    assert "critical at 2026-03-14 12:00:00 UTC" in first
+    assert "critical at 12:00:00 UTC" in second

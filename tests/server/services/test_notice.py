@@ -44,6 +44,12 @@ def delivery(**changes: Any) -> ClaimedDelivery:
     )._replace(**changes)
 
 
+def test_what_was_kept_back_for_long_says_on_which_day_it_began():
+    late = delivery(created_at=NOON + timedelta(days=3))
+
+    assert "since 2026-03-14 12:00 UTC" in notice_of(late, Wording()).title
+
+
 def test_notice_says_what_0_10_3_says_and_why():
     notice = notice_of(delivery(), Wording(base_url="https://argos.example.org/"))
 

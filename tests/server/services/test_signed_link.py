@@ -76,6 +76,15 @@ def test_a_notice_has_a_link_for_its_recipient():
     assert link == link_of()
 
 
+def test_a_link_in_what_was_kept_back_for_long_is_as_good_as_any():
+    told_at = NOON + timedelta(days=30)
+
+    link = link_of(at=NOON, created_at=told_at)
+
+    assert link is not None
+    assert read(urlsplit(link).query).expires_at == told_at + LIFETIME
+
+
 def test_there_is_no_link_where_it_would_lead_nowhere_or_too_far():
     assert link_of(base=None) is None
     assert link_of(recipient="local") is None
