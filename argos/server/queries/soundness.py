@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from argos.server.models import Delivery, DeliveryState, Schedule
@@ -12,13 +12,14 @@ from argos.server.models import Delivery, DeliveryState, Schedule
 def get_oldest_stuck_at(
     session: Session, *, now: datetime, patience: timedelta
 ) -> datetime | None:
-    """When the oldest notice was made that should be delivered by now; None: there is none.
+    """Since when a notice should be delivered that is not; None: there is none.
 
-    Counted are those that an attempt was made for, and those that nobody took up within
-    `patience` of their time.
+    Counted are those that an attempt was made for, since they were made, and those that
+    nobody took up within `patience` of their time, since then.
     """
+    since = case((Delivery.attempts > 0, Delivery.created_at), else_=Delivery.due_at)
     moment: datetime | None = session.scalar(
-        select(func.min(Delivery.created_at)).where(
+        select(func.min(since)).where(
             Delivery.state == DeliveryState.WAITING,
             or_(Delivery.attempts > 0, Delivery.due_at < now - patience),
         )

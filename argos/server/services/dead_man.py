@@ -51,8 +51,8 @@ class Soundness:
     has_agents: bool
     work_due_at: datetime | None
     """Of the task group that waits for the longest time."""
-    notice_made_at: datetime | None
-    """Of the oldest notice that should be delivered by now."""
+    notice_due_at: datetime | None
+    """Since when a notice should be delivered that is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def find_doubts(sound: Soundness, *, now: datetime) -> list[str]:
     if sound.work_due_at is not None and now - sound.work_due_at > PATIENCE:
         late_s = (now - sound.work_due_at).total_seconds()
         doubts.append(f"task groups are due since {late_s:.0f} s")
-    if sound.notice_made_at is not None and now - sound.notice_made_at > PATIENCE:
-        stuck_s = (now - sound.notice_made_at).total_seconds()
+    if sound.notice_due_at is not None and now - sound.notice_due_at > PATIENCE:
+        stuck_s = (now - sound.notice_due_at).total_seconds()
         doubts.append(f"a notice is not delivered since {stuck_s:.0f} s")
     return doubts
 

@@ -150,6 +150,18 @@ def test_a_notice_that_waits_for_its_time_is_no_trouble(live, outside, clock, da
     assert max(outside.calls) > clock.now - timedelta(seconds=90)
 
 
+def test_a_notice_that_was_held_for_long_is_late_only_from_its_time_on(
+    live, clock, database, caplog
+):
+    live(120)
+    long_ago = clock.now - timedelta(minutes=5)
+    stick(database, clock.now, created_at=long_ago)
+
+    live(60)  # it goes out with what else comes within a minute
+
+    assert "has stopped" not in caplog.text
+
+
 def test_a_call_that_fails_is_told_once_without_the_secret(live, outside, caplog):
     caplog.set_level(logging.INFO, "argos.server.services.dead_man")
     outside.error = DeliveryError("ping.example cannot be reached: no route")
