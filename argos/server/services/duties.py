@@ -33,6 +33,7 @@ from argos.server.services import (
 )
 from argos.server.services.counting import Counting
 from argos.server.services.missing_agents import watch_agents
+from argos.server.services.moves import KEPT_LONGER
 from argos.server.services.unanswered import settle_unanswered
 from argos.server.services.upkeep import JOB_CLAIM_INTERVAL, Duty, Work
 
@@ -92,7 +93,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
 
 def delete_old_results(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
     """Delete outdated results by small transactions (SQLite)."""
-    before = work.now - work.config.recurring_tasks.max_results_age
+    before = _kept_since(work)
     last_id, total = 0, 0
     while not work.is_over:
         with work.transaction() as session:
@@ -107,6 +108,11 @@ def delete_old_results(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
         work.wants_more = True
     if total:
         log.info("Deleted %s results from before %s.", total, before.isoformat())
+
+
+def _kept_since(work: Work) -> datetime:
+    """Results that are older than this are deleted."""
+    return work.now - work.config.recurring_tasks.max_results_age - KEPT_LONGER
 
 
 def thin_rollups(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
@@ -175,7 +181,7 @@ def _pack(connection: Connection, day: date | None) -> bool:
 
 def drop_old_partitions(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
     """Drop the days that are outdated as a whole (PostgreSQL)."""
-    before = work.now - work.config.recurring_tasks.max_results_age
+    before = _kept_since(work)
     with work.transaction() as session:
         queries.limit_lock_wait(session)
         dropped = partitions.drop_partitions(session, before=before)

@@ -305,7 +305,9 @@ class Batch:
         key = result.elapsed_us, result.leased_at, task.group_id
         if stored_at is None and key == self._last_run[0]:
             return self._last_run[1]
-        moment = measured_at(result, schedule, stored_at=stored_at, now=self.now)
+        moment = measured_at(
+            result, schedule, stored_at=stored_at, now=self.now, config=self.config
+        )
         if stored_at is None:
             self._last_run = key, moment
         return moment

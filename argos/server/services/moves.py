@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from argos.core.incident import Step
 from argos.protocol import AgentResult
+from argos.schemas import Config
 from argos.server.queries.calm import Glance
 from argos.server.queries.results import ScheduleRow, TaskMove, TaskRow
 from argos.server.queries.storing import NewResult
@@ -11,6 +12,10 @@ from argos.server.services.report import ReadResult
 from argos.server.services.run import is_in_trouble
 
 OLDEST_RESULT = timedelta(days=30)
+KEPT_LONGER = timedelta(hours=1)
+"""So much longer than the config says results stay. One that is reported again is known
+by its row: it must not be taken any more some time before that may be gone, by the clock
+of any server and however long a call is held up. That time is half of this."""
 TOLERATED_SKEW = timedelta(seconds=5)
 
 
@@ -49,6 +54,7 @@ def measured_at(
     *,
     stored_at: datetime | None,
     now: datetime,
+    config: Config,
 ) -> datetime:
     """When a result was measured, by our clock.
 
@@ -56,19 +62,25 @@ def measured_at(
     """
     if result.leased_at is None or result.elapsed_us is None:
         return now
+    moment = result.leased_at + timedelta(microseconds=result.elapsed_us)
     if stored_at is not None and stored_at < result.leased_at:
         # Measured before it was leased: our clock was set back in between, and
         # this is the same result once more, whatever the clock says by now.
-        return stored_at
-    moment = result.leased_at + timedelta(microseconds=result.elapsed_us)
-    if moment > now + TOLERATED_SKEW:
+        moment = stored_at
+    elif moment > now + TOLERATED_SKEW:
         if schedule is not None and schedule.leased_at == result.leased_at:
             # Our own clock was set back since the lease.
             return now
         raise RefusedItem("It was measured in the future.")
-    if moment < now - OLDEST_RESULT:
-        raise RefusedItem(f"It is older than {OLDEST_RESULT.days} days.")
+    _refuse_outdated(now - moment, config.recurring_tasks.max_results_age)
     return moment
+
+
+def _refuse_outdated(age: timedelta, kept_for: timedelta) -> None:
+    if age > OLDEST_RESULT:
+        raise RefusedItem(f"It is older than {OLDEST_RESULT.days} days.")
+    if age > kept_for + KEPT_LONGER / 2:
+        raise RefusedItem("It is older than results are kept.")
 
 
 def task_move(

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from argos.server.models import Delivery, Duty as DutyRow
+from argos.server.models import Delivery, Duty as DutyRow, Schedule
 from argos.server.services.upkeep import Duty, Means, Upkeep
 from argos.server.settings import read_config
+from tests.server.factories import add_group
+from tests.server.services.reporting import Server
 from tests.server.test_plan import HEAD
 
 
@@ -120,6 +122,23 @@ def keep(make_means) -> Callable[..., Upkeep]:
         return upkeep
 
     return keep
+
+
+@pytest.fixture
+def server(database, config, now: datetime) -> Server:
+    return Server(database, config, now)
+
+
+@pytest.fixture
+def add(server: Server) -> Callable[..., Schedule]:
+    """Adds a task group that is due."""
+
+    def add(name: str = "a", **columns: Any) -> Schedule:
+        columns.setdefault("due_at", server.now)
+        with server.database.transaction() as session:
+            return add_group(session, name, **columns)
+
+    return add
 
 
 @pytest.fixture

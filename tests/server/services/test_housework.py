@@ -69,7 +69,7 @@ def ages_left(database, now) -> list[timedelta]:
 
 def test_outdated_results_are_deleted_in_small_steps(sqlite_database, clock, config):
     day = timedelta(days=1)
-    old = [7 * day + timedelta(seconds=place) for place in range(25, 0, -1)]
+    old = [7 * day + HOUR + timedelta(seconds=place) for place in range(25, 0, -1)]
     recent = [timedelta(seconds=place) for place in range(20, 0, -1)]
     add_results(sqlite_database, clock.now, [*old, *recent])
     means = Means(sqlite_database, clock, lambda: config, "server 1")
@@ -82,16 +82,18 @@ def test_outdated_results_are_deleted_in_small_steps(sqlite_database, clock, con
     assert ages_left(sqlite_database, clock.now) == recent
 
 
-def test_results_exactly_of_the_age_stay(sqlite_database, clock, config):
-    day = timedelta(days=1)
-    add_results(sqlite_database, clock.now, [7 * day])
+def test_results_stay_an_hour_longer_than_the_config_says(
+    sqlite_database, clock, config
+):
+    age = timedelta(days=7, hours=1)
+    add_results(sqlite_database, clock.now, [age])
     means = Means(sqlite_database, clock, lambda: config, "server 1")
     upkeep = Upkeep(means, [Duty("retention", MINUTE, duties.delete_old_results)])
     upkeep.enter()
 
     upkeep.do_due()
 
-    assert ages_left(sqlite_database, clock.now) == [7 * day]
+    assert ages_left(sqlite_database, clock.now) == [age]
 
 
 def test_outdated_days_are_dropped_and_new_ones_made(
