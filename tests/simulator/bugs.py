@@ -1,6 +1,6 @@
 """Bugs to be planted in the product, each of which the checker must find.
 
-Most are triggers that spoil what the product writes; one replaces a function.
+Some are triggers that spoil what the product writes; others replace a function.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from argos.core.quorum import Ballot, View, weigh
+from tests.simulator.diary import Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,13 @@ class Bug:
     name: str
     breaks: str
     """What at least one of the violations begins with."""
-    trigger: str = ""
+    trigger: Trigger | None = None
     replace: tuple[str, Callable[..., Any]] | None = None
     """The dotted name of a function, and the wrong one."""
     is_of_places: bool = False
     """It shows where websites are watched from several places."""
+    is_for_postgresql: bool = False
+    """It is looked for there, too: what one database notes, the other does."""
 
 
 def _no_fence(_result: Any, task: Any, schedule: Any, **_: Any) -> bool:
@@ -55,9 +58,11 @@ BUGS = [
     Bug(
         "a run counts as often as it is reported",
         "I-11",
-        trigger="""CREATE TRIGGER bug AFTER UPDATE OF applied_lease_no ON tasks
-        WHEN new.applied_lease_no > 0 BEGIN
-        UPDATE tasks SET applied_lease_no = 0 WHERE id = new.id; END""",
+        trigger=Trigger(
+            "UPDATE OF applied_lease_no ON tasks",
+            "new.applied_lease_no > 0",
+            "UPDATE tasks SET applied_lease_no = 0 WHERE id = new.id;",
+        ),
     ),
     Bug(
         "what has no row is not known when it is repeated",
@@ -67,35 +72,49 @@ BUGS = [
     Bug(
         "the failure count is never reset",
         "I-23",
-        trigger="""CREATE TRIGGER bug AFTER UPDATE OF contiguous_failures ON tasks
-        WHEN new.contiguous_failures < old.contiguous_failures BEGIN UPDATE tasks SET
-        contiguous_failures = old.contiguous_failures WHERE id = new.id; END""",
+        trigger=Trigger(
+            "UPDATE OF contiguous_failures ON tasks",
+            "new.contiguous_failures < old.contiguous_failures",
+            "UPDATE tasks SET contiguous_failures = old.contiguous_failures WHERE id = new.id;",
+        ),
     ),
     Bug(
         "it is forgotten what was told",
         "I-20",
-        trigger="""CREATE TRIGGER bug AFTER UPDATE OF told_severity ON tasks
-        WHEN new.told_severity <> 'ok' BEGIN
-        UPDATE tasks SET told_severity = 'ok' WHERE id = new.id; END""",
+        trigger=Trigger(
+            "UPDATE OF told_severity ON tasks",
+            "new.told_severity <> 'ok'",
+            "UPDATE tasks SET told_severity = 'ok' WHERE id = new.id;",
+        ),
+        is_for_postgresql=True,
     ),
     Bug(
         "a delivery stays with a server that died",
         "I-24",
-        trigger="""CREATE TRIGGER bug AFTER UPDATE OF due_at ON deliveries
-        WHEN new.claimed_by IS NOT NULL BEGIN UPDATE deliveries
-        SET due_at = due_at + 864000000000 WHERE id = new.id; END""",
+        trigger=Trigger(
+            "UPDATE OF due_at ON deliveries",
+            "{outermost} AND new.claimed_by IS NOT NULL",
+            "UPDATE deliveries SET due_at = due_at + {ten_days} WHERE id = new.id;",
+        ),
     ),
     Bug(
         "housework stays with a server that died",
         "I-29",
-        trigger="""CREATE TRIGGER bug AFTER UPDATE OF term ON duties BEGIN
-        UPDATE duties SET due_at = due_at + 864000000000 WHERE name = new.name; END""",
+        trigger=Trigger(
+            "UPDATE OF term ON duties",
+            "true",
+            "UPDATE duties SET due_at = due_at + {ten_days} WHERE name = new.name;",
+        ),
     ),
     Bug(
         "results are answered 201 and not kept",
         "I-10",
-        trigger="""CREATE TRIGGER bug AFTER INSERT ON results WHEN new.id % 5 = 0 BEGIN
-        DELETE FROM results WHERE id = new.id; END""",
+        trigger=Trigger(
+            "INSERT ON results",
+            "new.id % 5 = 0",
+            "DELETE FROM results WHERE id = new.id;",
+        ),
+        is_for_postgresql=True,
     ),
     Bug(
         "one location is enough",

@@ -1,21 +1,27 @@
-"""A SQLite that fails at statement boundaries, and keeps a diary of what it committed."""
+"""What a process has of its database: it may fail at statement boundaries, and die."""
 
 import random
-import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-from sqlalchemy import event
+from enum import StrEnum
+from typing import Any, Protocol
 
 from argos.server.database import Database
+from tests.simulator.diary import Trigger
 
 
 class ProcessDied(BaseException):
     """The process is gone, as by `kill -9`: whatever runs in it ends here."""
+
+
+class Fault(StrEnum):
+    """What happens at a statement."""
+
+    BUSY = "busy"
+    BROKEN = "broken"
+    LOST_COMMIT = "lost commit"
+    UNHEARD_COMMIT = "unheard commit"
 
 
 @dataclass
@@ -39,37 +45,53 @@ class DiskFaults:
         self.death = 0.0
 
 
+class Store(Protocol):
+    """The database of one world, as SQLite or PostgreSQL keeps it."""
+
+    is_sqlite: bool
+
+    def add_trigger(self, trigger: Trigger) -> None:
+        """Let the database itself do something more, at each change."""
+
+    def look(self) -> Any:
+        """A driver's connection past all faults, each statement a transaction."""
+
+    def open(self, disk: "Disk") -> Database:
+        """The product's own database object, with the faults of a process."""
+
+    def close(self, database: Database, disk: "Disk") -> None:
+        """Close what a process has of it; locks go with it."""
+
+    def delete(self) -> None:
+        """Leave nothing behind."""
+
+
 @dataclass
 class Disk:
-    """What one process has of the database's file."""
+    """What one process has of the world's database."""
 
-    path: Path
+    store: Store
     faults: DiskFaults
     rng: random.Random
     true_seconds: Callable[[], float]
     is_dead: bool = False
     before_begin: Callable[[], None] = field(default=lambda: None)
     """Called where a thread of the process may be held up."""
-    connections: list[sqlite3.Connection] = field(default_factory=list)
+    connections: list[Any] = field(default_factory=list)
+    """The driver's."""
 
     def open(self) -> Database:
         """The product's own database object, on this disk."""
-        database = _IDLE.pop() if _IDLE else _make_database()
-        for engine in database.engines:
-            _DISKS[engine.dialect] = self
-        return database
+        return self.store.open(self)
 
     def close(self, database: Database) -> None:
-        """Close its connections; it will serve another process, compiled as it is.
+        """Close its connections.
 
         Also those that a dead call still holds, which the garbage collector may find
         late: with a process go its locks.
         """
-        database.close()
-        for connection in self.connections:
-            sqlite3.Connection.close(connection)
+        self.store.close(database, self)
         self.connections.clear()
-        _IDLE.append(database)
 
     def hit(self, chance: float) -> bool:
         """Whether a fault of this chance happens now."""
@@ -85,97 +107,28 @@ class Disk:
         if self.is_dead:
             raise ProcessDied
 
+    def before_statement(self, *, begins: bool) -> Fault | None:
+        """What comes between a process and a statement, maybe a transaction's first."""
+        self.check_alive()
+        if begins:
+            self.before_begin()
+            self.check_alive()
+            if self.hit(self.faults.busy):
+                return Fault.BUSY
+        if self.hit(self.faults.death):
+            self.die()
+        return Fault.BROKEN if self.hit(self.faults.broken) else None
 
-class _Connection(sqlite3.Connection):
-    disk: Disk | None = None
+    def before_commit(self) -> Fault | None:
+        """What keeps a process from its commit."""
+        self.check_alive()
+        return Fault.LOST_COMMIT if self.hit(self.faults.lost_commit) else None
 
-    def cursor(self, *_: Any, **__: Any) -> Any:
-        return super().cursor(_Cursor)
-
-    def commit(self) -> None:
-        disk = self.disk
-        if disk is None or not self.in_transaction:
-            super().commit()
-            return
-        disk.check_alive()
-        if disk.hit(disk.faults.lost_commit):
-            raise _error("disk I/O error", sqlite3.SQLITE_IOERR)
-        super().commit()
-        if disk.hit(disk.faults.death):
-            disk.die()
-        if disk.hit(disk.faults.unheard_commit):
-            raise _error("the connection was lost at the commit", sqlite3.SQLITE_IOERR)
-
-
-class _Cursor(sqlite3.Cursor):
-    def execute(self, statement: str, *parameters: Any) -> "_Cursor":
-        disk = self.connection.disk  # type: ignore[attr-defined]  # one of ours
-        if disk is not None:
-            disk.check_alive()
-            self._meet_fate(disk, statement)
-        return super().execute(statement, *parameters)
-
-    def _meet_fate(self, disk: Disk, statement: str) -> None:
-        if statement.startswith("BEGIN"):
-            disk.before_begin()
-            disk.check_alive()
-            if disk.hit(disk.faults.busy):
-                raise _error("database is locked", sqlite3.SQLITE_BUSY)
-        if disk.hit(disk.faults.death):
-            disk.die()
-        if disk.hit(disk.faults.broken):
-            raise _error("disk I/O error", sqlite3.SQLITE_IOERR)
-
-
-def _error(text: str, code: int) -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError(text)
-    error.sqlite_errorcode = code
-    return error
-
-
-_IDLE: list[Database] = []
-_DISKS: dict[Any, Disk] = {}
-
-
-def _make_database() -> Database:
-    # Which file it is, `_use_our_connections` decides.
-    database = Database("sqlite:////simulated.db")
-    # Nobody runs beside us; a thread that is held up must not hold up all others.
-    database._write_turn = nullcontext()
-    for engine in database.engines:
-        event.listen(engine, "do_connect", _use_our_connections)
-        # Afterwards, as the product's own pragmas come first. What is tested is what we
-        # do with the disk, not the disk itself.
-        event.listen(engine, "connect", _forgo_sync)
-        # An engine's first connection asks what SQLite can do. It must meet no fate, or
-        # the first simulation of a process would go another way than all later ones.
-        engine.connect().close()
-        engine.dispose()
-    return database
-
-
-def _use_our_connections(
-    dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
-) -> None:
-    disk = _DISKS.get(dialect)
-    if disk is None:
-        arguments[:] = [":memory:"]
-        parameters["factory"] = _Connection
-        return
-
-    def connect(*args: Any, **options: Any) -> _Connection:
-        connection = _Connection(*args, **options)
-        connection.disk = disk
-        disk.connections.append(connection)
-        connection.create_function("sim_now", 0, disk.true_seconds)
-        return connection
-
-    arguments[:] = [str(disk.path)]
-    parameters["factory"] = connect
-
-
-def _forgo_sync(connection: Any, _entry: object) -> None:
-    sqlite3.Connection.execute(connection, "PRAGMA synchronous=OFF")
+    def after_commit(self) -> Fault | None:
+        """What keeps a process from hearing of its commit."""
+        if self.hit(self.faults.death):
+            self.die()
+        return Fault.UNHEARD_COMMIT if self.hit(self.faults.unheard_commit) else None
 
 
 class Holdup:

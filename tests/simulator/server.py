@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from argos.agent.client import LeaseRequest
-from argos.channels import Notice
-from argos.errors import DatabaseError, DeliveryError, ServerError, ServerUnreachable
+from argos.errors import DatabaseError, ServerError, ServerUnreachable
 from argos.protocol import HeldLease, ReportAnswer, Task
 from argos.server.columns import to_epoch_us
 from argos.server.database import Database
@@ -34,9 +33,10 @@ from argos.server.services.duties import all_duties
 from argos.server.services.reconcile import reconcile
 from argos.server.services.report import parse_report
 from argos.server.settings import LoadedConfig
+from tests.simulator.channel import SimulatedChannel
 from tests.simulator.diary import Diary
 from tests.simulator.disk import Disk, Holdup, ProcessDied
-from tests.simulator.history import History, Reload, Sent, Tasks
+from tests.simulator.history import History, Reload, Tasks
 from tests.simulator.scenario import Scenario, Weather
 from tests.simulator.virtual_time import VirtualClock, VirtualTimeLoop
 
@@ -358,44 +358,7 @@ class Server:
             return deliveries.list_due_recipients(session, now=now)
 
     def _open_channel(self, recipient: str, _general: Any) -> Any:
-        return _Channel(recipient, self._common, self._disk)
-
-
-class _Channel:
-    """Takes notices, or does not, or does and denies it.
-
-    No subclass of the product's: those enter themselves in a list.
-    """
-
-    def __init__(self, recipient: str, common: Common, disk: Disk) -> None:
-        self._recipient = recipient
-        self._common = common
-        self._disk = disk
-
-    def send(self, notice: Notice) -> None:
-        weather = self._common.weather
-        if self._disk.hit(weather.unsent):
-            raise DeliveryError("Nobody answers.")
-        self._common.history.sent.append(
-            Sent(
-                self._common.loop.time(),
-                self._recipient,
-                notice.message_id,
-                notice.kind,
-                notice.task_id,
-            )
-        )
-        if self._disk.hit(self._disk.faults.death * 10):
-            # Found out at the next statement: the channel has a thread of its own.
-            self._common.note_trouble()
-            self._disk.is_dead = True
-            return
-        if self._disk.hit(weather.unconfirmed):
-            self._common.note_trouble()
-            raise DeliveryError("The connection was lost.")
-
-    def close(self) -> None:
-        """Nothing to close."""
+        return SimulatedChannel(recipient, self._common, self._disk)
 
 
 def hash_of(name: str) -> int:

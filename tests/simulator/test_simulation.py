@@ -1,29 +1,21 @@
 """The real agents and the real services, through days of virtual time."""
 
-import logging
 import os
-from collections.abc import Iterator
 
 import pytest
 
 from tests.simulator.checker import violations
-from tests.simulator.scenario import calm, located, scenario_of, storm
+from tests.simulator.scenario import calm, located, located_squall, scenario_of, storm
 from tests.simulator.world import simulate
 
 SEEDS = int(os.environ.get("ARGOS_TEST_SEEDS", "12"))
+POSTGRESQL_SEEDS = range(SEEDS, SEEDS + max(1, SEEDS // 15))
+"""Other days, as each costs as much as three on SQLite."""
 BLOCK = 6
 FAILED_ONCE = (6,)
 """Seeds that found a bug; what it was stands in the changelog."""
 
 pytestmark = pytest.mark.timeout(BLOCK * 60)
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """A day's worth of log lines is of no use; `python -m tests.simulator` shows them."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
@@ -39,6 +31,24 @@ def test_the_promises_hold_on_any_day(first):
 @pytest.mark.parametrize("seed", range(max(1, SEEDS // 30)))
 def test_the_promises_hold_where_several_places_watch(seed):
     history = simulate(located(seed))
+
+    assert violations(history) == []
+    assert {task.location for task in history.tasks} > {"place0"}
+
+
+@pytest.mark.parametrize("seed", POSTGRESQL_SEEDS)
+def test_the_promises_hold_on_postgresql(simulated_postgresql, seed):
+    new_store = simulated_postgresql.new_store
+
+    assert violations(simulate(scenario_of(seed), new_store=new_store)) == []
+
+
+def test_the_promises_hold_on_postgresql_where_several_places_watch(
+    simulated_postgresql,
+):
+    new_store = simulated_postgresql.new_store
+
+    history = simulate(located_squall(0), new_store=new_store)
 
     assert violations(history) == []
     assert {task.location for task in history.tasks} > {"place0"}

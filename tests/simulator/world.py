@@ -5,24 +5,23 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
-from argos.server.database import Database
-from argos.server.migrations.runner import migrate
 from argos.server.plan import wanted_tasks
 from argos.server.settings import LoadedConfig, read_config
 from tests.simulator.agents import Agent
 from tests.simulator.bugs import Bug
-from tests.simulator.diary import TRIGGERS, Diary, add_triggers
-from tests.simulator.disk import Disk, DiskFaults
+from tests.simulator.diary import Diary
+from tests.simulator.disk import Disk, DiskFaults, Store
 from tests.simulator.history import History, Tasks
 from tests.simulator.scenario import HOUR_S, Scenario, Weather
 from tests.simulator.server import Common, Server
 from tests.simulator.sites import ScriptedEngine, Site, make_sites, seen_from
+from tests.simulator.sqlite_store import SQLiteStore
 from tests.simulator.virtual_time import START, VirtualTimeLoop
 
 CONFIG = """
@@ -68,21 +67,38 @@ MEMORY = Path("/dev/shm")
 
 
 def simulate(
-    scenario: Scenario, folder: Path | None = None, *, bug: Bug | None = None
+    scenario: Scenario,
+    *,
+    bug: Bug | None = None,
+    new_store: Callable[[Path], Store] = SQLiteStore,
 ) -> History:
     """Run a scenario in virtual time, maybe with a bug in it; return what happened."""
-    where = MEMORY if os.access(MEMORY, os.W_OK) else folder
-    with _zone(scenario.zone), tempfile.TemporaryDirectory(dir=where) as name:
+    where = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with (
+        _zone(scenario.zone),
+        tempfile.TemporaryDirectory(dir=where) as name,
+        _store(new_store(Path(name)), bug) as store,
+    ):
         loop = VirtualTimeLoop()
         asyncio.set_event_loop(loop)
         try:
             return loop.run_until_complete(
-                _World(scenario, Path(name), loop, bug).run()
+                _World(scenario, Path(name), loop, store).run()
             )
         finally:
             _end_all(loop)
             asyncio.set_event_loop(None)
             loop.close()
+
+
+@contextmanager
+def _store(store: Store, bug: Bug | None) -> Iterator[Store]:
+    try:
+        if bug is not None and bug.trigger is not None:
+            store.add_trigger(bug.trigger)
+        yield store
+    finally:
+        store.delete()
 
 
 @contextmanager
@@ -110,18 +126,6 @@ def _end_all(loop: VirtualTimeLoop) -> None:
 
 
 @cache
-def _schema() -> bytes:
-    """A migrated SQLite file."""
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "argos.db"
-        database = Database(f"sqlite:///{path}")
-        migrate(database)
-        database.close()
-        add_triggers(path, TRIGGERS)
-        return path.read_bytes()
-
-
-@cache
 def _load(text: str) -> tuple[LoadedConfig, Tasks]:
     """A config by way of its file, and the tasks that it wants."""
     with tempfile.TemporaryDirectory() as name:
@@ -141,16 +145,13 @@ class _World:
         scenario: Scenario,
         folder: Path,
         loop: VirtualTimeLoop,
-        bug: Bug | None,
+        store: Store,
     ) -> None:
         self._scenario = scenario
         self._folder = folder
         self._loop = loop
         self._rng = random.Random(scenario.seed)
-        self._database_path = folder / "argos.db"
-        self._database_path.write_bytes(_schema())
-        if bug is not None:
-            add_triggers(self._database_path, bug.trigger)
+        self._store = store
         self._sites = self._make_sites()
         self._history = History(
             truths={
@@ -166,7 +167,7 @@ class _World:
             loop=loop,
             weather=scenario.weather,
             history=self._history,
-            diary=Diary(self._database_path),
+            diary=Diary(store.look()),
             loaded=self._config(scenario.sites)[0],
         )
         self._faults = _disk_faults(Weather())
@@ -203,7 +204,7 @@ class _World:
 
     def _server(self, number: int) -> Server:
         disk = Disk(
-            self._database_path,
+            self._store,
             self._faults,
             random.Random(self._scenario.seed * 41 + number),
             self._loop.time,
