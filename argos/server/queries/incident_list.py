@@ -243,6 +243,13 @@ def get_incident(session: Session, *, incident_id: int) -> IncidentRow | None:
     return IncidentRow(*row) if row else None
 
 
+def get_place(session: Session, *, incident_id: int) -> Place | None:
+    """Where an incident stands in a list."""
+    statement = select(Incident.opened_at).where(Incident.id == incident_id)
+    opened_at = session.scalar(statement)
+    return None if opened_at is None else (opened_at, incident_id)
+
+
 def list_events(session: Session, *, incident_id: int) -> Sequence[EventRow]:
     """The steps of an incident, in their order, with the notices of each."""
     events = fetch(

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from argos.core.cause import Cause
-from argos.server.models import Incident, IncidentComment
+from argos.server.models import Incident, IncidentComment, Task
 
 
 @pytest.fixture
@@ -145,6 +145,62 @@ def test_programs_see_which_incident_speaks_for_which(admin, gathered):
     assert [row["id"] for row in children] == [child]
     assert story["children"] == children == [listed[child]]
     assert story["child_count"] == 1
+
+
+@pytest.fixture
+def many_children(seeded, gathered) -> list[int]:
+    """Children of the first, some of which began at one moment and some are over."""
+    with seeded.transaction() as session:
+        child = session.get_one(Incident, gathered[1])
+        values = {
+            column.key: getattr(child, column.key)
+            for column in Incident.__table__.columns
+            if column.key not in {"id", "task_id", "opened_at", "closed_at"}
+        }
+        busy = select(Incident.task_id).where(Incident.closed_at.is_(None))
+        tasks = session.scalars(select(Task.id).where(Task.id.not_in(busy)).limit(8))
+        session.add_all(
+            Incident(
+                **values,
+                task_id=task_id,
+                opened_at=child.opened_at - timedelta(minutes=n // 3),
+                closed_at=child.opened_at if n % 2 else None,
+            )
+            for n, task_id in enumerate(tasks)
+        )
+        session.flush()
+        rows = session.scalars(
+            select(Incident)
+            .where(Incident.parent_id == gathered[0])
+            .order_by(Incident.opened_at.desc(), Incident.id.desc())
+        )
+        found = [row.id for row in rows]
+    assert len(found) == 9
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 9, 10])
+@pytest.mark.parametrize("query", ["parent={}", "", "gathered=true"])
+@pytest.mark.parametrize("state", ["open", "closed", "all"])
+def test_programs_read_all_incidents_page_by_page(
+    admin, gathered, many_children, query, limit, state
+):
+    path = f"/api/app/incidents?state={state}&{query.format(gathered[0])}"
+    whole = [row["id"] for row in admin.get(f"{path}&limit=500").json()]
+
+    pages = [admin.get(f"{path}&limit={limit}").json()]
+    while len(pages[-1]) == limit:
+        before = pages[-1][-1]["id"]
+        pages.append(admin.get(f"{path}&limit={limit}&before={before}").json())
+
+    assert [row["id"] for page in pages for row in page] == whole
+    if query.startswith("parent") and state == "all":
+        assert whole == many_children
+    assert len(whole) > 1 or state == "closed"
+
+
+def test_an_unknown_incident_has_no_page_after_it(admin):
+    assert admin.get("/api/app/incidents?before=9999999").status_code == 404
 
 
 def test_programs_read_and_acknowledge_incidents(admin, seeded, gathered):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from argos.core.cause import Common
 from argos.server.database import Session
 from argos.server.queries import gathering, incident_groups, incident_list, knowing
-from argos.server.queries.incident_list import IncidentRow, IncidentSearch
+from argos.server.queries.incident_list import IncidentRow, IncidentSearch, Place
 from argos.server.routes.access import Admin, OwnSite, Viewer
 from argos.server.routes.dependencies import App, ReadSession
 from argos.server.routes.pages.visit import MAX_ID, RowId
@@ -63,7 +63,7 @@ class StoryAnswer(IncidentAnswer):
     """An incident with all that belongs to it."""
 
     children: list[IncidentAnswer]
-    """Those that it speaks for, the newest first."""
+    """The first of those that it speaks for; of all, the list has pages (`parent`)."""
     comments: list[CommentAnswer]
 
 
@@ -93,20 +93,30 @@ def list_incidents(
     session: ReadSession,
     state: Literal["open", "closed", "all"] = "open",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = 50,
+    before: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
     parent: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
     gathered: bool = False,
 ) -> list[IncidentAnswer]:
-    """Incidents, newest first.
+    """Incidents, newest first; the next page is what comes after the last `id`, `before`.
 
     With `parent` those that an incident speaks for; with `gathered` only those that
-    speak for themselves, open as long as any that they speak for is.
+    speak for themselves, open as long as any that they speak for is. A page that is
+    not full is the last one.
     """
-    search = IncidentSearch(is_open=STATES[state], limit=limit, parent_id=parent)
+    place = None if before is None else _place_of(session, before)
+    search = IncidentSearch(STATES[state], place, limit, parent_id=parent)
     if gathered and parent is None:
         found = incident_groups.list_leaders(session, search)
     else:
         found = incident_list.list_incidents(session, search)
     return _answers(session, found[:limit])
+
+
+def _place_of(session: Session, incident_id: int) -> Place:
+    place = incident_list.get_place(session, incident_id=incident_id)
+    if place is None:
+        raise HTTPException(404, NO_INCIDENT)
+    return place
 
 
 @router.get("/incidents/{incident_id}")
