@@ -16,7 +16,7 @@ general:
 service: {{secrets: [0123456789abcdef0123456789abcdef]}}
 ssl: {{thresholds: [{{1d: critical}}]}}
 recurring_tasks: {{max_results_age: 1d, max_lock_seconds: 100, time_without_agent: 5}}
-websites: !include {{urlpath: "sites/*.yaml", flatten: true}}
+websites: !include {{urlpath: "sites/**/*.yaml", maxdepth: 2, flatten: true}}
 """
 SITE = """\
 - domain: https://{name}.example.org
@@ -30,7 +30,8 @@ SITE = """\
 def main(tmp_path: Path) -> Path:
     secret = tmp_path / "secret"
     secret.write_text("a-cookie-secret-that-nobody-knows\n")
-    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "more").mkdir(parents=True)
+    (tmp_path / "sites" / "more" / "c.yaml").write_text(SITE.format(name="c"))
     (tmp_path / "sites" / "a.yaml").write_text(SITE.format(name="a"))
     main = tmp_path / "config.yaml"
     main.write_text(MAIN.format(secret=secret))
@@ -48,6 +49,10 @@ def change_include(main: Path) -> None:
 
 def add_include(main: Path) -> None:
     (main.parent / "sites" / "b.yaml").write_text(SITE.format(name="b"))
+
+
+def add_include_below(main: Path) -> None:
+    (main.parent / "sites" / "more" / "d.yaml").write_text(SITE.format(name="d"))
 
 
 def delete_include(main: Path) -> None:
@@ -68,6 +73,7 @@ def delete_secret(main: Path) -> None:
         add_to_main,
         change_include,
         add_include,
+        add_include_below,
         delete_include,
         change_secret,
         delete_secret,

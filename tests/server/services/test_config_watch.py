@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from argos.errors import ConfigError
+from argos.errors import ConfigError, MassRemovalRefused
 from argos.server.models import Task
 from argos.server.services.config_watch import LOOK_INTERVAL, ConfigWatch
 from argos.server.services.reconcile import reconcile
@@ -32,12 +32,20 @@ def reads() -> list[Path]:
 
 
 @pytest.fixture
-def watch(database, clock, loaded, path, reads) -> ConfigWatch:
+def make_watch(database, clock, path, reads) -> Callable[[LoadedConfig], ConfigWatch]:
     def read(path: Path) -> LoadedConfig:
         reads.append(path)
         return read_config(path, environ={})
 
-    watch = ConfigWatch(loaded, database=database, clock=clock, read=read, path=path)
+    def make(loaded: LoadedConfig) -> ConfigWatch:
+        return ConfigWatch(loaded, database=database, clock=clock, read=read, path=path)
+
+    return make
+
+
+@pytest.fixture
+def watch(make_watch, loaded) -> ConfigWatch:
+    watch = make_watch(loaded)
     watch.look()
     return watch
 
@@ -86,6 +94,36 @@ def test_file_that_nobody_applied_is_not_read(watch, change):
     assert secrets(watch) == before
 
 
+def test_nor_is_it_after_another_one_was_applied(watch, change):
+    change(service__secrets=["new"])
+    watch.look()
+
+    change(is_applied=False, service__secrets=["newer"])
+    watch.look()
+
+    assert secrets(watch) == ["new"]
+
+
+def test_nor_is_it_after_a_job_here(watch, make_loaded, change, path):
+    make_loaded(service__secrets=["new"])
+    watch.apply(str(path))
+
+    change(is_applied=False, service__secrets=["newer"])
+    watch.look()
+
+    assert secrets(watch) == ["new"]
+
+
+def test_nor_is_it_when_the_server_has_just_begun(make_watch, change, make_loaded):
+    change(service__secrets=["new"])
+    watch = make_watch(make_loaded(service__secrets=["new"]))
+
+    change(is_applied=False, service__secrets=["newer"])
+    watch.look()
+
+    assert secrets(watch) == ["new"]
+
+
 def test_looks_are_some_seconds_apart(watch, change, clock):
     change(service__secrets=["new"], websites=[WEBSITE])
     watch.look()
@@ -98,6 +136,17 @@ def test_looks_are_some_seconds_apart(watch, change, clock):
     watch.look()
 
     assert (before, secrets(watch)) == (["new"], ["newer"])
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_from_looking(watch, change, clock):
+    clock.move(days=1)
+    watch.look()
+    clock.move(days=-1)
+    change(service__secrets=["new"])
+
+    watch.look()
+
+    assert secrets(watch) == ["new"]
 
 
 def test_file_that_another_process_applied_unchanged_is_not_read(
@@ -169,3 +218,39 @@ def test_job_with_a_broken_config_changes_nothing(watch, path, database):
     assert secrets(watch) == before
     with database.reading() as session:
         assert session.scalars(select(Task)).all() == []
+
+
+def test_job_that_would_remove_most_tasks_changes_nothing(watch, make_loaded, path):
+    websites = [WEBSITE | {"domain": f"https://{n}.example.org"} for n in range(12)]
+    make_loaded(service__secrets=["new"], websites=websites)
+    watch.apply(str(path))
+    make_loaded(service__secrets=["newer"])
+
+    with pytest.raises(MassRemovalRefused):
+        watch.apply(str(path))
+
+    assert secrets(watch) == ["new"]
+
+
+def test_job_may_name_another_file_which_is_watched_from_then_on(
+    watch, make_loaded, change, path, tmp_path
+):
+    make_loaded(service__secrets=["new"])
+    other = path.rename(tmp_path / "other.yaml")
+    make_loaded()  # where it was is what is in force
+
+    watch.apply(str(other))
+    before = secrets(watch)
+    change(service__secrets=["newer"])
+    path.rename(other)
+    watch.look()
+
+    assert (before, secrets(watch)) == (["new"], ["newer"])
+
+
+def test_what_is_doubtful_in_a_changed_config_is_logged(watch, change, caplog):
+    change(general__colour="blue")
+
+    watch.look()
+
+    assert "colour" in caplog.text
