@@ -44,7 +44,9 @@ def make_watch(database, clock, path, reads) -> Callable[[LoadedConfig], ConfigW
 
 
 @pytest.fixture
-def watch(make_watch, loaded) -> ConfigWatch:
+def watch(
+    make_watch: Callable[[LoadedConfig], ConfigWatch], loaded: LoadedConfig
+) -> ConfigWatch:
     watch = make_watch(loaded)
     watch.look()
     return watch
