@@ -99,7 +99,7 @@ def _target_without_lock(session: Any, *, recipient: str) -> DeliveryTarget:
 
 
 def _delete_too_much(session: Any, *, before: Any, **more: Any) -> Any:
-    return _delete(session, before=before + timedelta(minutes=30), **more)
+    return _delete(session, before=before + timedelta(minutes=90), **more)
 
 
 _delete = housework.delete_old_results

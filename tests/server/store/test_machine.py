@@ -23,7 +23,6 @@ from tests.server.store.conftest import START
 from tests.server.store.interruptions import Interrupter, Kind
 from tests.server.store.variants import make_variants
 from tests.server.store.world import (
-    MAX_AGE,
     Player,
     SharedClock,
     World,
@@ -79,9 +78,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 50, 130, 300]))
     def pass_time(self, seconds: int) -> None:
-        # What retention has taken away would count again, reported once more.
-        if self.world.clock.utcnow() < START + MAX_AGE * 0.7:
-            self.world.clock.move(seconds=seconds)
+        self.world.clock.move(seconds=seconds)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):

@@ -204,14 +204,8 @@ class Player:
 
     def report_again(self) -> None:
         """The same once more; or what somebody else reported."""
-        # What retention has taken away would count again.
-        reports = [
-            (agent, items)
-            for agent, items in self._world.reports[-8:]
-            if not any(self._is_outdated(item, MAX_AGE / 2) for item in items)
-        ]
-        if reports:
-            agent, items = self._rng.choice(reports)
+        if self._world.reports:
+            agent, items = self._rng.choice(self._world.reports[-8:])
             is_own = self._rng.random() < 0.8
             self._post(items, agent=agent if is_own else self._name)
 
@@ -306,8 +300,9 @@ class Player:
                 continue
             self._note_one(item, row)
 
-    def _is_outdated(self, item: Item, age: timedelta = MAX_AGE) -> bool:
-        return datetime.fromisoformat(item["leased_at"]) < self._clock.utcnow() - age
+    def _is_outdated(self, item: Item) -> bool:
+        leased_at = datetime.fromisoformat(item["leased_at"])
+        return leased_at < self._clock.utcnow() - MAX_AGE
 
     def _note_one(self, item: Item, row: Result) -> None:
         leased_at = datetime.fromisoformat(item["leased_at"])
