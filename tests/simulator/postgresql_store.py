@@ -209,7 +209,9 @@ def _use_our_connections(
     dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
 ) -> _Connection:
     name, disk = _PLACES.get(dialect, (parameters["dbname"], None))
-    connection = _Connection.connect(*arguments, **{**parameters, "dbname": name})
+    # However busy this machine is, no time passes in the world meanwhile.
+    changed = {**parameters, "dbname": name, "connect_timeout": 60}
+    connection = _Connection.connect(*arguments, **changed)
     connection.future_disk = disk
     if disk is not None:
         disk.connections.append(connection)
