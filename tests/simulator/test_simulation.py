@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.simulator.checker import violations
-from tests.simulator.scenario import calm, located, located_squall, scenario_of, storm
+from tests.simulator.scenario import calm, located, scenario_of, storm
 from tests.simulator.world import simulate
 
 SEEDS = int(os.environ.get("ARGOS_TEST_SEEDS", "12"))
@@ -41,17 +41,6 @@ def test_the_promises_hold_on_postgresql(simulated_postgresql, seed):
     new_store = simulated_postgresql.new_store
 
     assert violations(simulate(scenario_of(seed), new_store=new_store)) == []
-
-
-def test_the_promises_hold_on_postgresql_where_several_places_watch(
-    simulated_postgresql,
-):
-    new_store = simulated_postgresql.new_store
-
-    history = simulate(located_squall(0), new_store=new_store)
-
-    assert violations(history) == []
-    assert {task.location for task in history.tasks} > {"place0"}
 
 
 @pytest.mark.parametrize("seed", FAILED_ONCE)
