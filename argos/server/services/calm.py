@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from argos.checks.base import FinalizeRules
+from argos.schemas import Config
 from argos.server.queries.calm import Glance
 from argos.server.queries.results import ScheduleRow
 from argos.server.queries.storing import RunResults, Stored
@@ -40,6 +41,7 @@ class Sieve:
     """What tells calm runs from others."""
 
     agent: str
+    config: Config
     now: datetime
     rules: FinalizeRules
     tasks: Mapping[int, Glance]
@@ -99,7 +101,13 @@ class Sieve:
         if len(tasks) < len(reported):
             return None
         try:
-            moment = measured_at(first.result, schedule, stored_at=None, now=self.now)
+            moment = measured_at(
+                first.result,
+                schedule,
+                stored_at=None,
+                now=self.now,
+                config=self.config,
+            )
         except RefusedItem:
             return None  # each with its reason
         ids = tuple(tasks)

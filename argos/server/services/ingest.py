@@ -209,7 +209,9 @@ class Batch:
         """The runs of which all is well and goes without saying; what is left."""
         if self._keeping.is_sparing:
             return [], read
-        sieve = Sieve(self.agent, self.now, rules, self._glances, self._schedules)
+        sieve = Sieve(
+            self.agent, self.config, self.now, rules, self._glances, self._schedules
+        )
         return sieve.part(read, maintained=self._maintained)
 
     def _load_repeated(self, session: Session, read: Sequence[ReadItem]) -> None:
