@@ -268,7 +268,7 @@ class Server:
             agent=agent,
             wish=wish,
             config=self._config,
-            now=self.clock.utcnow(),
+            clock=self.clock,
         )
 
     async def report(self, agent: str, body: bytes) -> ReportAnswer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from argos.checks import get_registered_checks
+from argos.clock import Clock
 from argos.protocol import IPV6_CAPABILITY, OPTIONS_CAPABILITY, HeldLease
 from argos.schemas import Config
 from argos.server.database import Database
@@ -51,11 +52,12 @@ def lease(
     agent: str,
     wish: LeaseWish,
     config: Config,
-    now: datetime,
+    clock: Clock,
     backlog: Backlog | None = None,
 ) -> LeaseAnswer:
     """Lease due groups that the agent can probe."""
     backlog = backlog or Backlog()
+    now = clock.utcnow()
     pools = allowed_pools(wish.capabilities, wish.location)
     part = backlog.part(pools)
     since = backlog.low_water(pools, now=now)
@@ -70,12 +72,15 @@ def lease(
     min_lease = _min_lease(wish.capabilities, config)
     terms = LeaseTerms(wish.ahead, min_lease, wish.location, part, since)
     with database.each_alone() as session:
+        # There may be others before us. A lease is from when it is given: what is found
+        # under it must not seem older than what was taken over meanwhile.
+        session.connection()
         leased = queries.lease_groups(
             session,
             agent=agent,
             pools=pools,
             limit=wish.limit,
-            now=now,
+            now=clock.utcnow(),
             terms=terms,
         )
     tasks = leased.read_tasks()
@@ -83,7 +88,12 @@ def lease(
     if part is not None and not tasks:
         # All was leased meanwhile; when there is more is known only by a look.
         return lease(
-            database, agent=agent, wish=wish, config=config, now=now, backlog=backlog
+            database,
+            agent=agent,
+            wish=wish,
+            config=config,
+            clock=clock,
+            backlog=backlog,
         )
     return LeaseAnswer(tasks, next_due_at)
 

@@ -12,6 +12,7 @@ from argos.server.queries.leased import LeaseTerms
 from argos.server.queries.leases import _NEXT_DUE_POSTGRESQL, PARTS, lease_groups
 from argos.server.services.backlog import MARGIN, WHOLE_LOOK_INTERVAL, Backlog
 from argos.server.services.lease import LeaseWish, lease
+from tests.server.browsing import TurnedClock
 from tests.server.factories import add_group, add_groups
 
 WISH = LeaseWish(limit=10, capabilities={IPV6_CAPABILITY})
@@ -27,7 +28,7 @@ def ask(database, config, now):
             agent="anna",
             wish=wish,
             config=config,
-            now=moment,
+            clock=TurnedClock(moment),
             backlog=backlog,
         )
 
@@ -90,6 +91,20 @@ def test_nobody_looks_before_a_lease_while_the_last_one_was_full(database, ask, 
 
     assert any(looks)
     assert not any("min(" in sql and "UPDATE" not in sql for sql in statements)
+
+
+def test_a_lease_that_had_to_wait_is_from_when_it_was_given(database, config, now):
+    clock = TurnedClock(now)
+    with database.transaction() as session:
+        add_group(session, "a", due_at=now)
+    for engine in database.engines:
+        event.listen(engine, "begin", lambda _: clock.turn(seconds=7))
+
+    answer = lease(database, agent="anna", wish=WISH, config=config, clock=clock)
+
+    [task] = answer.tasks
+    assert task.leased_at == clock.now
+    assert clock.now > now
 
 
 def test_agent_that_wants_nothing_gets_nothing_of_a_backlog(database, ask, now):

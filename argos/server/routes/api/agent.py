@@ -268,7 +268,7 @@ async def _lease_or_wait(
     ends_at = app.clock.monotonic() + min(query.wait, MAX_WAIT_S)
     while True:
         now = app.clock.utcnow()
-        call = partial(_lease, app, agent, wish, now, sighting, form=query.form)
+        call = partial(_lease, app, agent, wish, sighting, form=query.form)
         body, next_due_at = await _in_thread(app, call)
         sighting = None  # it is written down
         left = ends_at - app.clock.monotonic()
@@ -297,7 +297,6 @@ def _lease(
     app: AppState,
     agent: CallingAgent,
     wish: LeaseWish,
-    now: datetime,
     sighting: Sighting | None,
     *,
     form: TaskForm,
@@ -310,7 +309,7 @@ def _lease(
         agent=agent.name,
         wish=wish,
         config=app.config,
-        now=now,
+        clock=app.clock,
         backlog=app.backlog,
     )
     if not answer.tasks:
