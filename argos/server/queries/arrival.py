@@ -1,6 +1,16 @@
 """Task groups that change, or to which tasks come: their locks, and their lease numbers."""
 
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from argos.server.models import Schedule, Task
@@ -12,8 +22,8 @@ from argos.server.queries.staging import (
     wanted_tasks,
 )
 
-UNREPORTED_LEASES = 1_000
-"""More than a task that comes to another group can have had after its last report."""
+LEASES_MEANWHILE = 1_000
+"""More than a group can have had since it was looked how many it has had."""
 
 _tasks: Table = Task.metadata.tables["tasks"]
 _schedule: Table = Schedule.metadata.tables["schedule"]
@@ -35,14 +45,18 @@ def continue_leases(session: Session) -> None:
 
     So no task ever has two leases of the same number, by which its results are known.
     """
+    left = _schedule.alias()
+    # The last lease that was reported may be far behind the last one of the group.
+    reported = func.max(_tasks.c.applied_lease_no)
+    given_out = func.coalesce(func.max(left.c.lease_no), 0)
+    last_lease_no = case((reported > given_out, reported), else_=given_out)
     arriving = (
-        select(
-            _schedule.c.id, func.max(_tasks.c.applied_lease_no).label("last_lease_no")
-        )
+        select(_schedule.c.id, last_lease_no.label("last_lease_no"))
         .select_from(task_changes)
         .join(_tasks, _tasks.c.id == task_changes.c.task_id)
         .join(wanted_tasks, wanted_tasks.c.key == _tasks.c.key)
         .join(_schedule, _schedule.c.key == wanted_tasks.c.group_key)
+        .outerjoin(left, left.c.id == _tasks.c.group_id)
         # Those included that never reported: their first lease may be on its way.
         .where(_tasks.c.group_id.is_distinct_from(_schedule.c.id))
         .group_by(_schedule.c.id)
@@ -50,7 +64,7 @@ def continue_leases(session: Session) -> None:
     )
     is_behind = and_(
         _schedule.c.id == arriving.c.id,
-        _schedule.c.lease_no <= arriving.c.last_lease_no,
+        _schedule.c.lease_no <= arriving.c.last_lease_no + LEASES_MEANWHILE,
     )
     # With those that `change_groups` changes: in the order of their ids, all at once.
     # Found once: as a part of the statement around it, it would be for each group.
@@ -67,7 +81,7 @@ def continue_leases(session: Session) -> None:
     session.execute(
         update(_schedule)
         .where(is_behind)
-        .values(lease_no=arriving.c.last_lease_no + UNREPORTED_LEASES)
+        .values(lease_no=arriving.c.last_lease_no + LEASES_MEANWHILE + 1)
     )
 
 

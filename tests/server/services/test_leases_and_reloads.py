@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from argos.core.severity import Severity
 from argos.protocol import ReportAnswer
 from argos.server.database import Database
-from argos.server.models import Result, Task
+from argos.server.models import Result, Schedule, Task
 from argos.server.queries.leased import LeasedTask
 from argos.server.queries.leases import lease_groups
 from argos.server.services.ingest import ingest
@@ -123,3 +123,21 @@ def test_a_result_that_is_on_its_way_when_the_options_change_is_stored(site):
     assert new[0].lease_no > on_its_way[0].lease_no
     assert site.tasks()[0].severity is Severity.CRITICAL
     assert site.count_results() == 5
+
+
+def test_no_group_gives_out_the_number_of_a_lease_that_was_never_reported(site):
+    """Numbers jump where tasks come to a group, for those that were there, too."""
+    with site.database.transaction() as session:
+        session.execute(update(Schedule).values(lease_no=5_000))
+    on_its_way = site.lease()
+    site.reload(STATUS, auth={"bearer": "new"})
+    new = site.lease()
+
+    late = site.report(on_its_way)
+    fresh = site.report(new, "failure")
+
+    assert (late.refused, fresh.refused) == ([], [])
+    assert new[0].id == on_its_way[0].id
+    assert new[0].lease_no > on_its_way[0].lease_no
+    assert site.tasks()[0].severity is Severity.CRITICAL
+    assert site.count_results() == 2
