@@ -40,18 +40,24 @@ def changed_groups() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return _schedule.c.key == wanted_groups.c.key, differs
 
 
-def continue_leases(session: Session) -> None:
+def get_last_lease_no(session: Session) -> int:
+    """The highest number of a lease that a task group has had, of those that are there."""
+    return session.scalar(select(func.max(_schedule.c.lease_no))) or 0
+
+
+def continue_leases(session: Session, *, last_lease_no: int) -> None:
     """Let task groups count on from where the leases of tasks stopped that come to them.
 
     So no task ever has two leases of the same number, by which its results are known.
+    `last_lease_no` is the highest that any group ever had, also one that is gone.
     """
     left = _schedule.alias()
     # The last lease that was reported may be far behind the last one of the group.
     reported = func.max(_tasks.c.applied_lease_no)
-    given_out = func.coalesce(func.max(left.c.lease_no), 0)
-    last_lease_no = case((reported > given_out, reported), else_=given_out)
+    given_out = func.max(func.coalesce(left.c.lease_no, last_lease_no))
+    last = case((reported > given_out, reported), else_=given_out)
     arriving = (
-        select(_schedule.c.id, last_lease_no.label("last_lease_no"))
+        select(_schedule.c.id, last.label("last_lease_no"))
         .select_from(task_changes)
         .join(_tasks, _tasks.c.id == task_changes.c.task_id)
         .join(wanted_tasks, wanted_tasks.c.key == _tasks.c.key)

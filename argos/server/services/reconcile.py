@@ -23,6 +23,8 @@ from argos.server.settings import LoadedConfig
 
 log = logging.getLogger(__name__)
 
+LAST_LEASE_NO = "last_lease_no"
+"""The entry of the config's cache that says it."""
 MUCH_ADDED = 10
 """Of so many tasks one is new: what PostgreSQL knows of them is not true any more."""
 
@@ -130,7 +132,9 @@ def _apply(
     sync.change_websites(session, now=now)
     sync.add_groups(session, now=now)
     added = sync.add_tasks(session)
-    arrival.continue_leases(session)
+    arrival.continue_leases(
+        session, last_lease_no=_remember_last_lease_no(session, now=now)
+    )
     sync.update_tasks(session)
     sync.archive_tasks(session, now=now)
     sync.change_groups(session, now=now)
@@ -139,3 +143,12 @@ def _apply(
     return Counts(
         deleted=found.archived, added=added + found.restored, updated=found.updated
     )
+
+
+def _remember_last_lease_no(session: Session, *, now: datetime) -> int:
+    """The highest number that a lease ever had, before task groups are removed."""
+    known = int(sync.get_config_cache(session).get(LAST_LEASE_NO, 0))
+    last = max(known, arrival.get_last_lease_no(session))
+    if last != known:
+        sync.set_config_cache(session, {LAST_LEASE_NO: str(last)}, now=now)
+    return last
