@@ -246,7 +246,7 @@ def _run_sql(size: int, count: int) -> str:
     return _ADD_RUN_SQLITE.format(values=", ".join(values))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _single_sql(count: int) -> str:
     values = ", ".join([f"({', '.join('?' * len(NewResult._fields))})"] * count)
     return _ADD_SQLITE.format(values=values)

@@ -108,11 +108,8 @@ def test_a_repeat_does_not_move_a_task_that_went_and_came_back(site):
     assert [task.contiguous_failures for task in site.tasks()] == [1, 0]
 
 
-def test_a_result_that_is_on_its_way_when_the_options_change_is_stored(site):
-    for _ in range(3):
-        site.report(site.lease())
-    on_its_way = site.lease()
-    site.reload(STATUS, auth={"basic": {"username": "ada", "password": "new"}})
+def report_old_and_new(site, on_its_way):
+    """Report what is on its way, and a new lease of the same task: only that moves it."""
     new = site.lease()
 
     late = site.report(on_its_way)
@@ -122,6 +119,16 @@ def test_a_result_that_is_on_its_way_when_the_options_change_is_stored(site):
     assert new[0].id == on_its_way[0].id
     assert new[0].lease_no > on_its_way[0].lease_no
     assert site.tasks()[0].severity is Severity.CRITICAL
+
+
+def test_a_result_that_is_on_its_way_when_the_options_change_is_stored(site):
+    for _ in range(3):
+        site.report(site.lease())
+    on_its_way = site.lease()
+    site.reload(STATUS, auth={"basic": {"username": "ada", "password": "new"}})
+
+    report_old_and_new(site, on_its_way)
+
     assert site.count_results() == 5
 
 
@@ -136,13 +143,7 @@ def test_no_group_gives_out_the_number_of_a_lease_that_was_never_reported(
     if has_gone:
         site.reload()
     site.reload(STATUS, auth={"bearer": "new"})
-    new = site.lease()
 
-    late = site.report(on_its_way)
-    fresh = site.report(new, "failure")
+    report_old_and_new(site, on_its_way)
 
-    assert (late.refused, fresh.refused) == ([], [])
-    assert new[0].id == on_its_way[0].id
-    assert new[0].lease_no > on_its_way[0].lease_no
-    assert site.tasks()[0].severity is Severity.CRITICAL
     assert site.count_results() == 2

@@ -202,13 +202,18 @@ def test_what_was_given_up_while_a_recipient_was_away_is_told_if_it_is_still_ope
     assert told(desk) == ["status-is opened", "status-is closed"]
 
 
-def test_what_is_kept_back_while_a_recipient_is_away_is_told_once(desk):
+def leave_in_quiet_hours(desk):
+    """A problem is kept back for a recipient who then leaves the config."""
     desk.clock.now = desk.clock.now.replace(hour=23)
     desk.set(quiet_hours=DailyHours(time(22), time(7), ZoneInfo("UTC")))
     join(desk, unknown=EVERYBODY)
     desk.run("u")
     desk.set(apprise={})
     join(desk, unknown=("local",))
+
+
+def test_what_is_kept_back_while_a_recipient_is_away_is_told_once(desk):
+    leave_in_quiet_hours(desk)
     desk.set(apprise={"new": ()})
     join(desk, unknown=EVERYBODY)
     assert (told(desk), told(desk, state="held")) == ([], ["status-is opened"])
@@ -220,12 +225,7 @@ def test_what_is_kept_back_while_a_recipient_is_away_is_told_once(desk):
 
 
 def test_what_is_kept_back_for_who_is_away_and_over_is_told_to_nobody(desk):
-    desk.clock.now = desk.clock.now.replace(hour=23)
-    desk.set(quiet_hours=DailyHours(time(22), time(7), ZoneInfo("UTC")))
-    join(desk, unknown=EVERYBODY)
-    desk.run("u")
-    desk.set(apprise={})
-    join(desk, unknown=("local",))
+    leave_in_quiet_hours(desk)
     desk.run("o")
     desk.set(apprise={"new": ()})
     join(desk, unknown=EVERYBODY)
