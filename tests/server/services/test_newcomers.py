@@ -85,6 +85,22 @@ def test_what_became_worse_is_told_as_it_is_now(desk):
     assert told(desk) == ["status-is worsened"]
 
 
+def test_who_heard_of_the_beginning_is_not_told_again_of_what_became_worse(desk):
+    join(desk, unknown=(NEW,), critical=("local",))
+    desk.run("u")
+    desk.run("c")
+    assert (told(desk), told(desk, "local")) == (
+        ["status-is opened"],
+        ["status-is worsened"],
+    )
+
+    join(desk, unknown=(NEW,), critical=EVERYBODY)
+    assert told(desk) == ["status-is opened"]
+
+    desk.run("o")
+    assert told(desk) == ["status-is opened", "status-is closed"]
+
+
 def test_nobody_hears_of_what_is_over_or_not_so_bad(desk):
     desk.run("c")
     desk.run("o")
