@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from argos.core.incident import EventKind
 from argos.core.severity import Severity
@@ -98,3 +98,33 @@ def list_dead(session: Session, *, message_ids: Collection[str]) -> list[int]:
         text_in(session, Delivery.message_id, message_ids),
     )
     return list(session.scalars(dead))
+
+
+def list_untold_ends(
+    session: Session, *, recipients: Collection[str], since: datetime
+) -> list[int]:
+    """Given up notices of how it ended, for recipients who heard that it began."""
+    earlier, told = aliased(Event), aliased(Delivery)
+    heard_of_it = (
+        select(told.id)
+        .join(earlier, earlier.id == told.event_id)
+        .where(
+            earlier.incident_id == Event.incident_id,
+            told.recipient == Delivery.recipient,
+            told.state == DeliveryState.SENT,
+        )
+    )
+    ends = (
+        select(Delivery.id)
+        .join(Event, Event.id == Delivery.event_id)
+        .where(
+            Delivery.state == DeliveryState.DEAD,
+            Delivery.dropped_at.is_(None),
+            Delivery.recipient.in_(recipients),
+            Event.kind == EventKind.CLOSED,
+            Event.at >= since,
+            heard_of_it.exists(),
+        )
+        .order_by(Delivery.id)
+    )
+    return list(session.scalars(ends))

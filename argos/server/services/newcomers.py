@@ -2,12 +2,14 @@
 
 That is somebody in `alerts`, in a route or in a website's own lists. Nothing is told twice:
 for each incident it is looked for whom there are notices already. What was given up, as for
-somebody who was away from the config, is tried again.
+somebody who was away from the config, is tried again; so is the end of what they heard of,
+for a day.
 """
 
 import hashlib
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from argos.channels import list_setups
 from argos.core.incident import EventKind
@@ -33,6 +35,8 @@ from argos.server.services.upkeep import Work
 log = logging.getLogger(__name__)
 
 CHUNK_ROWS = 1_000
+LATE_END = timedelta(days=1)
+"""The end of a problem is news for as long as a notice is tried."""
 
 
 def tell_newcomers(work: Work) -> None:
@@ -41,6 +45,9 @@ def tell_newcomers(work: Work) -> None:
     note = work.note or {}
     after = note.get("after") if note.get("lists") == lists else 0
     count = 0
+    if after == 0:
+        with work.transaction() as session:
+            count = _tell_ends(session, work)
     while after is not None and not work.is_over:
         with work.transaction() as session:
             places = queries.list_open(session, after_id=after, count=CHUNK_ROWS)
@@ -49,7 +56,18 @@ def tell_newcomers(work: Work) -> None:
             work.note = {"lists": lists, "after": after}
     work.wants_more = after is not None
     if count:
-        log.info("%s notices of what is open go to who is new in the config.", count)
+        log.info("%s notices go to who is new in the config, or back in it.", count)
+
+
+def _tell_ends(session: Session, work: Work) -> int:
+    """Try once more to tell who is back in the config how it ended, meanwhile."""
+    setups = list_setups(work.config.general).values()
+    ends = queries.list_untold_ends(
+        session,
+        recipients=[target for setup in setups for target in setup.recipients],
+        since=work.now - LATE_END,
+    )
+    return retry_dead(session, now=work.now, ids=ends)
 
 
 def _digest_lists(work: Work) -> str:

@@ -218,6 +218,59 @@ def test_what_was_given_up_while_a_recipient_was_away_is_told_if_it_is_still_ope
     assert told(desk) == ["status-is opened", "status-is closed"]
 
 
+def test_how_it_ended_while_a_recipient_was_away_is_told_for_a_day(desk):
+    join(desk, unknown=EVERYBODY, critical=EVERYBODY)
+    desk.run("u")
+    note_sent(desk)
+    desk.set(apprise={})
+    look(desk)
+    desk.run("c")
+    desk.run("o")
+    give_up(desk)
+    away = ["status-is worsened", "status-is closed"]
+    assert told(desk, state="dead") == away
+
+    desk.wait(23 * HOUR)
+    join(desk, ok=EVERYBODY)
+    assert told(desk, state="dead") == away
+    desk.set(apprise={"new": ()})
+    look(desk)
+
+    assert told(desk) == ["status-is closed"]
+
+
+def test_who_never_heard_of_it_or_is_back_too_late_is_not_told_of_its_end(desk):
+    join(desk)
+    desk.run("c")
+    desk.set(apprise={})
+    look(desk)
+    desk.run("o")
+    give_up(desk)
+    desk.set(apprise={"new": ()})
+    look(desk)
+    assert told(desk) == []
+
+    desk.run("c")
+    note_sent(desk)
+    desk.set(apprise={})
+    look(desk)
+    desk.run("o")
+    give_up(desk)
+    desk.wait(25 * HOUR)
+    desk.set(apprise={"new": ()})
+    look(desk)
+    assert told(desk) == []
+
+
+def note_sent(desk: Desk) -> None:
+    """As if all that waits had been sent."""
+    with desk.database.transaction() as session:
+        waiting = Delivery.state == DeliveryState.WAITING
+        session.execute(
+            update(Delivery).where(waiting).values(state=DeliveryState.SENT)
+        )
+
+
 def leave_in_quiet_hours(desk):
     """A problem is kept back for a recipient who then leaves the config."""
     desk.clock.now = desk.clock.now.replace(hour=23)
