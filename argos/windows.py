@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,6 +20,8 @@ LONGEST = timedelta(days=31)
 _TOO_OFTEN = frozenset({"SECONDLY", "MINUTELY"})
 _FREQUENCY = re.compile(r"(?:^|[;:\n])FREQ=(\w+)", re.IGNORECASE)
 _MAX_OCCURRENCES = 10_000
+_YEAR = timedelta(days=366)
+_LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,33 @@ class Recurring:
                 ends_at = max(ends_at or start, start + self.duration)
         return Period(ends_at is not None, ends_at)
 
+    def ever_closes(self) -> bool:
+        """Whether it closes within a year after it has opened for the first time.
+
+        One that begins again 10,000 times before it ends is taken for one that does not;
+        so is one that closes only for the hour that the clock on the wall is put back.
+        """
+        starts = islice(self.rule.starts(_LONG_AGO), _MAX_OCCURRENCES)
+        opened_at: datetime | None = None
+        for count, (start, later) in enumerate(pairwise(starts), start=2):
+            opened_at = opened_at or start
+            on_the_wall = self._on_the_wall(later) - self._on_the_wall(start)
+            if min(later - start, on_the_wall) > self.duration:
+                return True
+            if later - opened_at > _YEAR or count == _MAX_OCCURRENCES:
+                return False
+        return True
+
+    def _on_the_wall(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.rule.zone).replace(tzinfo=None)
+
 
 class Rule(Protocol):
     """Says when a window begins."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """Where the clock on the wall hangs."""
 
     def starts(self, after: datetime) -> Iterator[datetime]:
         """The beginnings later than `after`, in order, in UTC."""

@@ -103,6 +103,26 @@ def test_windows_that_touch_are_one():
 
 
 @pytest.mark.parametrize(
+    ("rule", "hours", "ever_closes"),
+    [
+        (read_cron("0 3 * * *", PARIS), 23, True),
+        (read_cron("0 3 * * *", PARIS), 24, False),
+        (read_cron("0 22 * * MON-FRI", PARIS), 30, True),
+        (read_cron("*/5 * * * *", PARIS), 1, False),
+        (read_cron("*/15 0-7 * * *", PARIS), 1, True),
+        (read_cron("0 0 * 7,8 *", PARIS), 24, True),
+        (read_rrule("FREQ=HOURLY", wall("2026-01-01T03:00"), PARIS), 1, False),
+        (read_rrule("FREQ=DAILY;COUNT=9", wall("2026-01-01T03:00"), PARIS), 30, True),
+        (read_rrule("FREQ=DAILY;COUNT=1", wall("2020-01-01T03:00"), PARIS), 30, True),
+    ],
+)
+def test_a_window_that_begins_again_before_it_ends_may_never_close(
+    rule, hours, ever_closes
+):
+    assert Recurring(rule, hours * HOUR).ever_closes() is ever_closes
+
+
+@pytest.mark.parametrize(
     ("now", "is_open", "until"),
     [
         ("2026-11-25T21:59", False, "2026-11-25T22:00"),

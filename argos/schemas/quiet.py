@@ -167,7 +167,14 @@ def _window(node: Node, written: _Maintenance, zone: tzinfo) -> Window:
     assert written.duration is not None
     if written.duration > LONGEST:
         raise Refused(node, f"must not last longer than {LONGEST.days} days")
-    return Recurring(_rule(node, written, zone), written.duration)
+    window = Recurring(_rule(node, written, zone), written.duration)
+    if not window.ever_closes():
+        raise Refused(
+            node,
+            "must end before it begins again; as it is, nobody would be told of"
+            " anything, ever: shorten its `duration`",
+        )
+    return window
 
 
 def _rule(node: Node, written: _Maintenance, zone: tzinfo) -> Rule:

@@ -163,6 +163,7 @@ maintenance-of-two-kinds 5:7: A maintenance window must have either `starts` and
 maintenance-rrule-broken 5:15: 'FREQ=SOMETIMES' is no RRULE: invalid 'FREQ': SOMETIMES.
 maintenance-rrule-with-offset 5:7: A maintenance window must have its `starts` without an offset, for it comes again.
 maintenance-too-long 5:7: A maintenance window must not last longer than 31 days.
+maintenance-without-end 5:7: A maintenance window must end before it begins again; as it is, nobody would be told of anything, ever: shorten its `duration`.
 merged-broken 2:5: Argos does not know the tag `!nope`.
 merged-broken 3:11: Argos does not know the tag `!nope`.
 merged-text 1:1: `general` is missing here.
