@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
 
-from tests.postgresql import find_binaries, run_postgresql
+from tests.postgresql import find_binaries, roomy_folder, run_postgresql
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,16 +24,24 @@ NO_SKIP = "ARGOS_TEST_NO_SKIP"
 EXTERNAL_DATABASE = "ARGOS_TEST_DATABASE_URL"
 """The URL of a PostgreSQL server to use, instead of the one from the wheel."""
 
+TEMPORARY = "PYTEST_DEBUG_TEMPROOT"
+"""Where pytest makes the tests' folders, instead of in the system's folder for them."""
+
 SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin"
 """Debian keeps servers there, and ordinary users' PATH leaves them out."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forget what the environment says of Argos and of proxies; be patient."""
+    """Forget what the environment says of Argos and of proxies; be patient.
+
+    The tests' folders lie in memory where there is room: each of thousands of databases
+    makes sure, with each commit, that it is on the disk.
+    """
     for name in list(os.environ):
         is_setting = name.startswith("ARGOS_") and not name.startswith("ARGOS_TEST_")
         if is_setting or name.lower().endswith("_proxy"):
             del os.environ[name]
+    os.environ.setdefault(TEMPORARY, roomy_folder())
     # How long one example takes says more of a busy machine than of the code; the test
     # as a whole has its time limit.
     settings.register_profile(

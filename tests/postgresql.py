@@ -50,7 +50,7 @@ def run_postgresql(binaries: Path) -> Iterator[str]:
     Durability settings are PostgreSQL's own; the data lies in memory where there is
     room, so that they cost little.
     """
-    folder = Path(tempfile.mkdtemp(prefix="argos-pg-", dir=_roomy_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="argos-pg-", dir=roomy_folder()))
     as_user: dict[str, Any] = {}
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root.
@@ -79,7 +79,7 @@ def run_postgresql(binaries: Path) -> Iterator[str]:
             supervisor.wait(timeout=20)
 
 
-def _roomy_folder() -> str:
+def roomy_folder() -> str:
     """Memory if there is enough; else /tmp, as socket paths are short (104 bytes)."""
     memory = Path("/dev/shm")
     if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ENOUGH_BYTES:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.postgresql import _give_to_nobody, _roomy_folder, find_binaries
+from tests.postgresql import _give_to_nobody, find_binaries, roomy_folder
 
 
 class Postgres:
@@ -18,7 +18,7 @@ class Postgres:
     def __init__(self) -> None:
         binaries = find_binaries()
         assert binaries is not None
-        self.folder = Path(tempfile.mkdtemp(prefix="argos-pg-", dir=_roomy_folder()))
+        self.folder = Path(tempfile.mkdtemp(prefix="argos-pg-", dir=roomy_folder()))
         self._as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
             binaries, self._as_user = _give_to_nobody(self.folder, binaries)

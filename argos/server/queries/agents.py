@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from argos.server.models import Agent
@@ -69,6 +70,24 @@ ON CONFLICT (name) DO UPDATE SET
   clock_offset_s = coalesce(excluded.clock_offset_s, agents.clock_offset_s)
 """
 
+# Built once: each server looks at these some times a minute, for ever.
+_LIVE = (
+    select(Agent.name, Agent.capabilities, Agent.location, Agent.suspect_since)
+    .where(Agent.last_seen_at > bindparam("seen_after"))
+    .order_by(Agent.name)
+)
+_SUSPECTS = select(Agent.name).where(Agent.suspect_since.is_not(None))
+_TABLE: Any = Agent.__table__
+_CLEAR_REVOKED = (
+    update(_TABLE)
+    .where(_TABLE.c.suspect_since.is_not(None), _TABLE.c.revoked_at.is_not(None))
+    .values(suspect_since=None, suspect_reason=None)
+    .returning(_TABLE.c.name)
+)
+_LAST_SEEN = select(Agent.name, Agent.last_seen_at).where(
+    Agent.last_seen_at.is_not(None), Agent.revoked_at.is_(None)
+)
+
 
 def see_agent(session: Session, *, sighting: Sighting, now: datetime) -> None:
     """Remember that an agent was here; what it did not say stays as it was."""
@@ -78,8 +97,7 @@ def see_agent(session: Session, *, sighting: Sighting, now: datetime) -> None:
         sighting.waiting, sighting.cpu_percent, sighting.lag_ms,
         sighting.is_over_budget, sighting.clock_offset_s,
     )  # fmt: skip
-    statement = text(_SEE.format(rows=_SIGHTINGS.sql(session)))
-    session.execute(statement, _SIGHTINGS.parameters(session, [row]))
+    _SIGHTINGS.write(session, _SEE, [row])
 
 
 def get_agent(session: Session, *, name: str) -> Agent | None:
@@ -133,18 +151,13 @@ class LiveAgent:
 
 def list_live_agents(session: Session, *, seen_after: datetime) -> list[LiveAgent]:
     """The agents that were seen after a moment, by name."""
-    rows = session.execute(
-        select(Agent.name, Agent.capabilities, Agent.location, Agent.suspect_since)
-        .where(Agent.last_seen_at > seen_after)
-        .order_by(Agent.name)
-    )
+    rows = session.execute(_LIVE, {"seen_after": seen_after})
     return [LiveAgent(*row) for row in rows]
 
 
 def list_suspects(session: Session) -> frozenset[str]:
     """The agents that fail where others succeed."""
-    rows = session.scalars(select(Agent.name).where(Agent.suspect_since.is_not(None)))
-    return frozenset(rows)
+    return frozenset(session.scalars(_SUSPECTS))
 
 
 def suspect_agent(session: Session, *, name: str, reason: str, now: datetime) -> bool:
@@ -172,22 +185,12 @@ def trust_agent(session: Session, *, name: str, reason: str | None = None) -> bo
 
 def clear_revoked(session: Session) -> list[str]:
     """Hold those for suspect no longer that were revoked; their names."""
-    changed = session.scalars(
-        update(Agent)
-        .where(Agent.suspect_since.is_not(None), Agent.revoked_at.is_not(None))
-        .values(suspect_since=None, suspect_reason=None)
-        .returning(Agent.name)
-    )
-    return sorted(changed)
+    return sorted(session.scalars(_CLEAR_REVOKED))
 
 
 def list_last_seen(session: Session) -> dict[str, datetime]:
     """When each agent was seen last, by its name; those that never were are left out."""
-    rows = session.execute(
-        select(Agent.name, Agent.last_seen_at).where(
-            Agent.last_seen_at.is_not(None), Agent.revoked_at.is_(None)
-        )
-    )
+    rows = session.execute(_LAST_SEEN)
     return {name: seen_at for name, seen_at in rows if seen_at is not None}
 
 

@@ -89,6 +89,19 @@ def id_in(session: Session, column: Any, ids: Collection[int]) -> ColumnElement[
     return column == any_(array)  # type: ignore[no-any-return]  # column may be any
 
 
+def bound_ids(column: Any, *, on_sqlite: bool) -> ColumnElement[bool]:
+    """The same for a statement that is built once: the ids are its parameter `ids`."""
+    if on_sqlite:
+        rows = func.json_each(bindparam("ids", type_=Text)).table_valued("value")
+        return column.in_(select(rows.c.value))  # type: ignore[no-any-return]  # as below
+    return column == any_(bindparam("ids", type_=ARRAY(BigInteger)))  # type: ignore[no-any-return]  # column may be any
+
+
+def ids_parameter(session: Session, ids: Collection[int]) -> str | list[int]:
+    """What such a statement takes as `ids`."""
+    return json.dumps(list(ids)) if is_sqlite(session) else list(ids)
+
+
 def id_list(
     session: Session, ids: Sequence[int]
 ) -> tuple[str, dict[str, PackedArray | str]]:

@@ -51,8 +51,9 @@ _NEAR_SQLITE = """
 SELECT (SELECT max(id) FROM results) - (SELECT min(id) FROM results) + 1
 """
 
+_ACTIVE = select(Task.id).where(Task.archived_at.is_(None)).limit(1)
+
 
 def has_active_tasks(session: Session) -> bool:
     """Whether there is anything to watch."""
-    task_id = session.scalar(select(Task.id).where(Task.archived_at.is_(None)).limit(1))
-    return task_id is not None
+    return session.scalar(_ACTIVE) is not None

@@ -2,9 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, cast, func, or_, select, text, update
+from sqlalchemy import (
+    Select,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session, aliased
 
 from argos.core.cause import Cause, Common, Traits, common_of
@@ -127,12 +138,46 @@ SELECT event_id, notice, recipient, {state}, created_at, coalesce(due_at, create
 FROM {rows} WHERE true
 ON CONFLICT (message_id) DO NOTHING
 """
-_STATE = Delivery.__table__.c.state.type
+_TABLE: Any = Delivery.__table__
+_STATE = _TABLE.c.state.type
 _ADD_TARGET = text("""
 INSERT INTO delivery_targets (recipient, was_digest, failures, is_given_up)
 VALUES (:recipient, false, 0, false)
 ON CONFLICT (recipient) DO NOTHING
 """)
+# Built once, as are those below: building takes longer than what the database has to do.
+_DUE_RECIPIENTS = (
+    select(Delivery.recipient)
+    .outerjoin(DeliveryTarget, DeliveryTarget.recipient == Delivery.recipient)
+    .where(
+        Delivery.state == DeliveryState.WAITING,
+        Delivery.due_at <= bindparam("now"),
+        or_(
+            DeliveryTarget.next_at.is_(None), DeliveryTarget.next_at <= bindparam("now")
+        ),
+    )
+    .group_by(Delivery.recipient)
+    .order_by(func.min(Delivery.due_at))
+)
+_LOCK_TARGET = (
+    select(DeliveryTarget)
+    .where(DeliveryTarget.recipient == bindparam("of"))
+    .with_for_update()
+)
+_CLAIM = (
+    update(_TABLE)
+    .where(
+        _TABLE.c.batch_id == bindparam("message"),
+        _TABLE.c.recipient == bindparam("of"),
+        _TABLE.c.state == DeliveryState.WAITING,
+    )
+    .values(
+        claimed_by=bindparam("holder"),
+        due_at=bindparam("until"),
+        attempts=_TABLE.c.attempts + 1,
+    )
+    .returning(_TABLE.c.attempts)
+)
 
 
 def add_deliveries(session: Session, *, deliveries: Sequence[NewDelivery]) -> None:
@@ -148,29 +193,13 @@ def add_deliveries(session: Session, *, deliveries: Sequence[NewDelivery]) -> No
 
 def list_due_recipients(session: Session, *, now: datetime) -> list[str]:
     """The recipients for whom something is due, and who neither wait nor rest."""
-    rows = session.scalars(
-        select(Delivery.recipient)
-        .outerjoin(DeliveryTarget, DeliveryTarget.recipient == Delivery.recipient)
-        .where(
-            Delivery.state == DeliveryState.WAITING,
-            Delivery.due_at <= now,
-            or_(DeliveryTarget.next_at.is_(None), DeliveryTarget.next_at <= now),
-        )
-        .group_by(Delivery.recipient)
-        .order_by(func.min(Delivery.due_at))
-    )
-    return list(rows)
+    return list(session.scalars(_DUE_RECIPIENTS, {"now": now}))
 
 
 def lock_target(session: Session, *, recipient: str) -> DeliveryTarget:
     """What is remembered of a recipient; nobody else changes it in the meantime."""
     session.execute(_ADD_TARGET, {"recipient": recipient})
-    statement = (
-        select(DeliveryTarget)
-        .where(DeliveryTarget.recipient == recipient)
-        .with_for_update()
-    )
-    return session.scalars(statement).one()
+    return session.scalars(_LOCK_TARGET, {"of": recipient}).one()
 
 
 def put_into_message(session: Session, *, ids: Collection[int], batch_id: str) -> None:
@@ -190,24 +219,24 @@ def claim_message(
 
     The claim ends by itself at `until`, in case its holder dies.
     """
-    attempts = session.scalars(
-        update(Delivery)
-        .where(
-            Delivery.batch_id == batch_id,
-            Delivery.recipient == recipient,
-            Delivery.state == DeliveryState.WAITING,
-        )
-        .values(claimed_by=holder, due_at=until, attempts=Delivery.attempts + 1)
-        .returning(Delivery.attempts)
-        .execution_options(synchronize_session=False)
-    )
+    parameters = {
+        "message": batch_id, "of": recipient, "holder": holder, "until": until
+    }  # fmt: skip
+    attempts = session.scalars(_CLAIM, parameters)
     return Claim(batch_id, recipient, holder, until, max(attempts, default=0))
 
 
 def list_claimed(session: Session, *, claim: Claim) -> list[ClaimedDelivery]:
     """What a claimed message tells, in order; less when a task is gone."""
+    parameters = {"message": claim.batch_id, "of": claim.recipient}
+    rows = session.execute(_claimed(), parameters)
+    return [ClaimedDelivery(*row) for row in rows]
+
+
+@cache
+def _claimed() -> Select[Any]:
     leader, its_task = aliased(Incident), aliased(Task)
-    rows = session.execute(
+    return (
         select(
             Delivery.id,
             Delivery.recipient,
@@ -243,13 +272,12 @@ def list_claimed(session: Session, *, claim: Claim) -> list[ClaimedDelivery]:
         .outerjoin(leader, leader.id == Incident.parent_id)
         .outerjoin(its_task, its_task.id == leader.task_id)
         .where(
-            Delivery.batch_id == claim.batch_id,
-            Delivery.recipient == claim.recipient,
+            Delivery.batch_id == bindparam("message"),
+            Delivery.recipient == bindparam("of"),
             Delivery.state == DeliveryState.WAITING,
         )
         .order_by(Delivery.id)
     )
-    return [ClaimedDelivery(*row) for row in rows]
 
 
 def list_references(
@@ -284,16 +312,15 @@ def finish_claim(session: Session, *, claim: Claim, end: Finish) -> bool:
     if end.is_open:
         values["batch_id"] = None
     changed = session.scalars(
-        update(Delivery)
+        update(_TABLE)
         .where(
-            Delivery.batch_id == claim.batch_id,
-            Delivery.recipient == claim.recipient,
-            Delivery.state == DeliveryState.WAITING,
-            Delivery.claimed_by == claim.holder,
+            _TABLE.c.batch_id == claim.batch_id,
+            _TABLE.c.recipient == claim.recipient,
+            _TABLE.c.state == DeliveryState.WAITING,
+            _TABLE.c.claimed_by == claim.holder,
         )
         .values(**values)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
+        .returning(_TABLE.c.id)
     )
     return bool(changed.all())
 

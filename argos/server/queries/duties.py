@@ -36,6 +36,7 @@ _TABLE: Any = Duty.__table__
 _IS_DUE = or_(
     _TABLE.c.due_at <= bindparam("now"), _TABLE.c.finished_at > bindparam("not_yet")
 )
+_LIST_DUE = select(_TABLE.c.name).where(_IS_DUE)
 _CLAIM = (
     update(_TABLE)
     .where(_TABLE.c.name == bindparam("duty"), _IS_DUE)
@@ -82,7 +83,7 @@ def list_due_duties(session: Session, *, now: datetime) -> list[str]:
     after people may wait until it is as late again.
     """
     moments = {"now": now, "not_yet": now + SET_BACK}
-    return list(session.scalars(select(_TABLE.c.name).where(_IS_DUE), moments))
+    return list(session.scalars(_LIST_DUE, moments))
 
 
 def claim_duty(

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import case, select, update
+from sqlalchemy import Select, bindparam, case, select, update
 from sqlalchemy.orm import Session, aliased
 
 from argos.core.severity import Severity
@@ -93,16 +94,21 @@ def list_held_over(
     session: Session, *, now: datetime, count: int
 ) -> list[HeldDelivery]:
     """What is to be looked at again; locked."""
-    rows = session.execute(
+    rows = session.execute(_held_over(count), {"now": now})
+    return [HeldDelivery._make(row) for row in rows]
+
+
+@cache
+def _held_over(count: int) -> Select[Any]:
+    return (
         select(*_COLUMNS)
         .select_from(Delivery)
         .join(Event, Event.id == Delivery.event_id)
-        .where(Delivery.held_until <= now)
+        .where(Delivery.held_until <= bindparam("now"))
         .order_by(Delivery.held_until, Delivery.id)
         .limit(count)
         .with_for_update(of=Delivery, skip_locked=True)
     )
-    return [HeldDelivery._make(row) for row in rows]
 
 
 def list_speakers(

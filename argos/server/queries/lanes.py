@@ -5,8 +5,19 @@ message that could not be sent, holds up what is newer of its tasks, and nothing
 """
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Subquery, func, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Subquery,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from argos.core.grouping import Waiting
@@ -18,28 +29,44 @@ def find_due_message(session: Session, *, recipient: str, now: datetime) -> str 
 
     It waits while it tells of a task of which something older waits elsewhere.
     """
-    lane, oldest = _lane(recipient), aliased(Delivery)
-    first = _first_by_task(lane)
-    is_elsewhere = or_(oldest.batch_id.is_(None), oldest.batch_id != lane.c.batch_id)
-    is_held_up = oldest.id.is_not(None) & is_elsewhere
-    return session.scalar(
-        select(lane.c.batch_id)
-        .outerjoin(first, first.c.task_id == lane.c.task_id)
-        .outerjoin(oldest, oldest.id == first.c.id)
-        .where(lane.c.batch_id.is_not(None))
-        .group_by(lane.c.batch_id)
-        .having(func.min(lane.c.due_at) <= now, func.count().filter(is_held_up) == 0)
-        .order_by(func.min(lane.c.id))
-        .limit(1)
-    )
+    found: str | None = session.scalar(_due_message(), {"of": recipient, "now": now})
+    return found
 
 
 def list_pending(
     session: Session, *, recipient: str, now: datetime, limit: int
 ) -> list[Waiting]:
     """What may go into a message now, oldest first."""
-    lane = _lane(recipient)
-    is_free = lane.c.batch_id.is_(None) & (lane.c.due_at <= now)
+    rows = session.execute(_pending(limit), {"of": recipient, "now": now})
+    return [Waiting(*row) for row in rows]
+
+
+# Each is built once: building takes longer than what the database has to do.
+
+
+@cache
+def _due_message() -> Select[Any]:
+    lane, oldest = _lane(), aliased(Delivery)
+    first = _first_by_task(lane)
+    is_elsewhere = or_(oldest.batch_id.is_(None), oldest.batch_id != lane.c.batch_id)
+    is_held_up = oldest.id.is_not(None) & is_elsewhere
+    is_due = func.min(lane.c.due_at) <= bindparam("now")
+    return (
+        select(lane.c.batch_id)
+        .outerjoin(first, first.c.task_id == lane.c.task_id)
+        .outerjoin(oldest, oldest.id == first.c.id)
+        .where(lane.c.batch_id.is_not(None))
+        .group_by(lane.c.batch_id)
+        .having(is_due, func.count().filter(is_held_up) == 0)
+        .order_by(func.min(lane.c.id))
+        .limit(1)
+    )
+
+
+@cache
+def _pending(limit: int) -> Select[Any]:
+    lane = _lane()
+    is_free = lane.c.batch_id.is_(None) & (lane.c.due_at <= bindparam("now"))
     stuck = _first_by_task(lane, ~is_free)
     pending = (
         select(lane.c.id, lane.c.message_id, lane.c.event_id)
@@ -49,7 +76,7 @@ def list_pending(
         .limit(limit)
         .subquery()
     )
-    rows = session.execute(
+    return (
         select(
             pending.c.id,
             pending.c.message_id,
@@ -62,11 +89,10 @@ def list_pending(
         .outerjoin(Task, Task.id == Event.task_id)
         .order_by(pending.c.id)
     )
-    return [Waiting(*row) for row in rows]
 
 
-def _lane(recipient: str) -> CTE:
-    """All that waits for a recipient."""
+def _lane() -> CTE:
+    """All that waits for a recipient, the parameter `of`."""
     return (
         select(
             Delivery.id,
@@ -77,7 +103,10 @@ def _lane(recipient: str) -> CTE:
             Event.task_id,
         )
         .outerjoin(Event, Event.id == Delivery.event_id)
-        .where(Delivery.state == DeliveryState.WAITING, Delivery.recipient == recipient)
+        .where(
+            Delivery.state == DeliveryState.WAITING,
+            Delivery.recipient == bindparam("of"),
+        )
         .cte("lane")
     )
 

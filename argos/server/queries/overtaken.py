@@ -1,8 +1,9 @@
 """Notices that a clock which was set back has put off."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, case, literal, or_, select, update
+from sqlalchemy import and_, bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from argos.server.columns import UtcDateTime
@@ -16,6 +17,69 @@ LONGEST_CLAIM = timedelta(minutes=2)
 LONGEST_HOLD = timedelta(minutes=10)
 """Longer than it takes until somebody looks again at what is kept back."""
 
+# Of the tables, and built once: housework that hardly ever finds something.
+_DELIVERIES: Any = Delivery.__table__
+_TARGETS: Any = DeliveryTarget.__table__
+_NOW = bindparam("now", type_=UtcDateTime)
+_NOT_YET = bindparam("not_yet", type_=UtcDateTime)
+_LATEST_CLAIM = bindparam("latest_claim", type_=UtcDateTime)
+_WAITS = _DELIVERIES.c.state == DeliveryState.WAITING
+_IS_FREE = and_(_WAITS, _DELIVERIES.c.claimed_by.is_(None))
+_HAS_FAILED_LATER = _TARGETS.c.failed_at > _NOT_YET
+_END_CLAIMS = (
+    update(_DELIVERIES)
+    .where(
+        _WAITS,
+        _DELIVERIES.c.claimed_by.is_not(None),
+        _DELIVERIES.c.due_at > _LATEST_CLAIM,
+    )
+    .values(due_at=_LATEST_CLAIM)
+)
+_SEND = (
+    update(_DELIVERIES)
+    .where(_IS_FREE, _DELIVERIES.c.created_at > _NOT_YET)
+    .values(created_at=_NOW, due_at=_NOW)
+    .returning(_DELIVERIES.c.id)
+)
+_LOOK_AGAIN = (
+    update(_DELIVERIES)
+    .where(
+        _DELIVERIES.c.event_id.is_not(None),
+        _DELIVERIES.c.held_until > bindparam("latest_look"),
+    )
+    .values(held_until=_NOW)
+    .returning(_DELIVERIES.c.id)
+)
+_TRY_AGAIN = (
+    update(_DELIVERIES)
+    .where(
+        _IS_FREE,
+        _DELIVERIES.c.attempts > 0,
+        _DELIVERIES.c.due_at > _NOW,
+        _DELIVERIES.c.recipient.in_(
+            select(_TARGETS.c.recipient).where(_HAS_FAILED_LATER)
+        ),
+    )
+    .values(due_at=_NOW)
+    .returning(_DELIVERIES.c.id)
+)
+_END_RESTS = (
+    update(_TARGETS)
+    .where(
+        or_(
+            _HAS_FAILED_LATER,
+            and_(
+                _TARGETS.c.failures == 0,
+                _TARGETS.c.next_at > bindparam("latest_wait"),
+            ),
+        )
+    )
+    .values(
+        next_at=None,
+        failed_at=case((_HAS_FAILED_LATER, _NOW), else_=_TARGETS.c.failed_at),
+    )
+)
+
 
 def bring_back(session: Session, *, now: datetime) -> int:
     """Let go out, or be looked at, what waits for a moment that had come; how many.
@@ -23,69 +87,17 @@ def bring_back(session: Session, *, now: datetime) -> int:
     What is just being sent is left to who sends it, for as long as that may take: it may
     be somebody who died.
     """
-    session.execute(
-        update(Delivery)
-        .where(
-            Delivery.state == DeliveryState.WAITING,
-            Delivery.claimed_by.is_not(None),
-            Delivery.due_at > now + LONGEST_CLAIM,
-        )
-        .values(due_at=now + LONGEST_CLAIM)
-        .execution_options(synchronize_session=False)
-    )
-    waiting = session.execute(
-        update(Delivery)
-        .where(
-            Delivery.state == DeliveryState.WAITING,
-            Delivery.claimed_by.is_(None),
-            Delivery.created_at > now + SET_BACK,
-        )
-        .values(created_at=now, due_at=now)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    )
-    held = session.execute(
-        update(Delivery)
-        .where(Delivery.event_id.is_not(None), Delivery.held_until > now + LONGEST_HOLD)
-        .values(held_until=now)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    )
-    has_failed_later = DeliveryTarget.failed_at > now + SET_BACK
-    tried = session.execute(
-        update(Delivery)
-        .where(
-            Delivery.state == DeliveryState.WAITING,
-            Delivery.claimed_by.is_(None),
-            Delivery.attempts > 0,
-            Delivery.due_at > now,
-            Delivery.recipient.in_(
-                select(DeliveryTarget.recipient).where(has_failed_later)
-            ),
-        )
-        .values(due_at=now)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        update(DeliveryTarget)
-        .where(
-            or_(
-                has_failed_later,
-                and_(
-                    DeliveryTarget.failures == 0,
-                    DeliveryTarget.next_at > now + LONGEST_WAIT,
-                ),
-            )
-        )
-        .values(
-            next_at=None,
-            failed_at=case(
-                # Of the column's type: SQLite keeps whatever it is given.
-                (has_failed_later, literal(now, UtcDateTime)),
-                else_=DeliveryTarget.failed_at,
-            ),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    return sum(len(moved.all()) for moved in (waiting, held, tried))
+    moments = {
+        "now": now,
+        "not_yet": now + SET_BACK,
+        "latest_claim": now + LONGEST_CLAIM,
+        "latest_look": now + LONGEST_HOLD,
+        "latest_wait": now + LONGEST_WAIT,
+    }
+    session.execute(_END_CLAIMS, moments)
+    moved = [
+        len(session.execute(statement, moments).all())
+        for statement in (_SEND, _LOOK_AGAIN, _TRY_AGAIN)
+    ]
+    session.execute(_END_RESTS, moments)
+    return sum(moved)

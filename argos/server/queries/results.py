@@ -2,17 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
 from argos.server.models import Task
 from argos.server.queries.bulk import (
     RowSource,
+    bound_ids,
     id_in,
     id_list,
+    ids_parameter,
     is_sqlite,
     moment_reader,
     run,
@@ -161,13 +164,21 @@ FROM {rows} WHERE schedule.id = u.id
 
 def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, TaskRow]:
     """Tasks by id, locked in the order of their ids until the transaction ends."""
-    rows = session.execute(
+    if not ids:
+        return {}
+    statement = _lock_tasks(on_sqlite=is_sqlite(session))
+    rows = session.execute(statement, {"ids": ids_parameter(session, ids)})
+    return {row[0]: TaskRow._make(row) for row in rows}
+
+
+@cache
+def _lock_tasks(*, on_sqlite: bool) -> Select[Any]:
+    return (
         select(*_TASK_COLUMNS)
-        .where(id_in(session, Task.id, ids))
+        .where(bound_ids(Task.id, on_sqlite=on_sqlite))
         .order_by(Task.id)
         .with_for_update(key_share=True)
     )
-    return {row[0]: TaskRow._make(row) for row in rows}
 
 
 def list_completed_at(session: Session, *, ids: Collection[int]) -> dict[int, datetime]:

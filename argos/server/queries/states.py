@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Select, bindparam, select, text, update
 from sqlalchemy.orm import Session
 
 from argos.core.flapping import RunHistory
@@ -97,17 +98,7 @@ def list_unanswered(
 
     While nobody watched, nobody could answer.
     """
-    rows = session.execute(
-        select(Task.id, Task.confirming_since, Schedule.timeout_s)
-        .join(Schedule, Schedule.id == Task.group_id)
-        .where(
-            Task.confirming_since.is_not(None),
-            Task.confirming_since <= now - LEASE_MARGIN,
-            Task.archived_at.is_(None),
-        )
-        .order_by(Task.confirming_since)
-        .limit(count)
-    )
+    rows = session.execute(_unanswered(count), {"latest": now - LEASE_MARGIN})
     return [
         id_
         for id_, since, timeout_s in rows
@@ -115,6 +106,21 @@ def list_unanswered(
         and max(since, watched_since) + timedelta(seconds=timeout_s) + LEASE_MARGIN
         <= now
     ]
+
+
+@cache
+def _unanswered(count: int) -> Select[int, datetime | None, float]:
+    return (
+        select(Task.id, Task.confirming_since, Schedule.timeout_s)
+        .join(Schedule, Schedule.id == Task.group_id)
+        .where(
+            Task.confirming_since.is_not(None),
+            Task.confirming_since <= bindparam("latest"),
+            Task.archived_at.is_(None),
+        )
+        .order_by(Task.confirming_since)
+        .limit(count)
+    )
 
 
 def list_last_facts(

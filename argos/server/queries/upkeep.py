@@ -36,6 +36,9 @@ UPDATE schedule SET
 FROM {rows} WHERE schedule.id = u.id AND schedule.lease_no = u.lease_no
 """
 _PULLED = RowSource({"id": "bigint", "lease_no": "integer", "due_at": "timestamptz"})
+# Written out, as a partial index needs it.
+_LEAST = literal(EXPIRED_LEASES_BEFORE_BACKOFF, literal_execute=True)
+_STALLED_GROUPS = select(Schedule.id).where(Schedule.expired_leases >= _LEAST)
 
 
 class Stranded(NamedTuple):
@@ -128,17 +131,16 @@ def lock_stalled_tasks(session: Session, *, count: int) -> dict[int, int | None]
     With how many of their last results have no row.
     """
     # First the groups, of which there are hardly any: on SQLite all tasks would be walked,
-    # while nobody else can write. Written out, as a partial index needs it.
-    least = literal(EXPIRED_LEASES_BEFORE_BACKOFF, literal_execute=True)
-    groups = session.scalars(
-        select(Schedule.id).where(Schedule.expired_leases >= least)
-    )
+    # while nobody else can write.
+    groups = session.scalars(_STALLED_GROUPS).all()
+    if not groups:
+        return {}
     rows = session.execute(
         select(Task.id, Task.left_out)
         .join(Schedule, Schedule.id == Task.group_id)
         .where(
-            id_in(session, Task.group_id, groups.all()),
-            Schedule.expired_leases >= least,
+            id_in(session, Task.group_id, groups),
+            Schedule.expired_leases >= _LEAST,
             Task.severity != Severity.UNKNOWN,
             Task.archived_at.is_(None),
         )

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, exists, func, or_, select, text, update
+from sqlalchemy import Select, and_, bindparam, exists, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from argos.core.quorum import View
@@ -165,14 +166,19 @@ def list_orphans(
 
     Because nobody looks in time, or because what looks from there is blind.
     """
+    latest = now - GRACE
+    statement = _orphans(count, is_watched=watched_since < latest)
+    return session.scalars(statement, {"latest": latest}).all()
+
+
+@cache
+def _orphans(count: int, *, is_watched: bool) -> Select[Any]:
+    """With what nobody looked at in time, as far as somebody watched."""
     is_blind = and_(
-        Task.severity == Severity.UNKNOWN, Task.severity_since < now - GRACE
+        Task.severity == Severity.UNKNOWN, Task.severity_since < bindparam("latest")
     )
-    if watched_since < now - GRACE:
-        is_unseen = or_(Schedule.due_at < now - GRACE, is_blind)
-    else:
-        is_unseen = is_blind
-    return session.scalars(
+    is_unseen = or_(Schedule.due_at < bindparam("latest"), is_blind)
+    return (
         select(Task.id)
         .join(Schedule, Schedule.id == Task.group_id)
         .where(
@@ -180,8 +186,8 @@ def list_orphans(
             Task.quorum > 1,
             Task.told_severity != inline(Severity.OK),
             Task.archived_at.is_(None),
-            is_unseen,
+            is_unseen if is_watched else is_blind,
         )
         .order_by(Task.id)
         .limit(count)
-    ).all()
+    )

@@ -237,6 +237,8 @@ def show_stalls(work: Work) -> None:
     """Show tasks as unknown whose runs end without a report again and again."""
     with work.transaction() as session:
         stalled = queries.lock_stalled_tasks(session, count=CHUNK_ROWS)
+        if not stalled:
+            return
         rows = [
             NewResult(
                 task_id=id_,
@@ -255,8 +257,7 @@ def show_stalls(work: Work) -> None:
         counting.count(rows, storing.add_results(session, results=rows))
         counting.write_closed(session)
         queries.mark_unmeasured(session, ids=stalled, now=work.now)
-    if stalled:
-        log.error("%s tasks show no result: %s", len(stalled), STALLED)
+    log.error("%s tasks show no result: %s", len(stalled), STALLED)
     work.wants_more = len(stalled) == CHUNK_ROWS
 
 

@@ -72,6 +72,8 @@ def _tell_unanswered(work: Work, watched_since: datetime) -> None:
         ids = states.list_unanswered(
             session, now=work.now, watched_since=watched_since, count=CHUNK_ROWS
         )
+        if not ids:
+            return
         rows = queries.lock_tasks(session, ids=sorted(ids))
         found = states.list_doubtful_results(session, ids=list(rows))
         changes, news = [], []
