@@ -79,6 +79,10 @@ class WindowError(ArgosError):
     """A text is no time, rule or time zone."""
 
 
+class TemplateError(ArgosError):
+    """A template cannot be filled in."""
+
+
 class CheckNotFound(ArgosError, LookupError):
     """There is no check of this name."""
 

@@ -68,7 +68,9 @@ class AppriseChannel(Channel):
 
     def _send_to(self, url: str, notice: Notice) -> None:
         scheme = url.partition(":")[0]
-        text = notice.text if notice.lines or notice.entries else notice.title
+        text = notice.text if notice.lines or notice.entries else notice.headline
+        if notice.own_text is not None:
+            text = notice.own_text
         order = {
             "url": url,
             "title": _without_calls(notice.subject),

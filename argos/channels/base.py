@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from argos.channels.notice import Notice
 from argos.errors import DeliveryError, UnknownRecipient, UnknownTarget
+from argos.own_words import OUR_WORDS, OwnWords
 
 ATTEMPT_TIMEOUT_S = 18.0
 """How long a channel lets one attempt take as a whole; at 20 it is left to itself."""
@@ -72,6 +73,11 @@ class Setup:
     kind: type[Channel]
     settings: Any
     language: str
+
+    @property
+    def own_words(self) -> OwnWords:
+        """The templates of its settings."""
+        return getattr(self.settings, "own_words", OUR_WORDS)
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -81,12 +81,16 @@ def _applications(settings: Any) -> Iterator[_Application]:
 
 def _payload(notice: Notice) -> dict[str, Any]:
     is_alarm = notice.kind is NoticeKind.NO_AGENT
-    extras: dict[str, Any] = {"client::display": {"contentType": "text/markdown"}}
+    message, form = "\\\n".join(_lines(notice)) or notice.title, "text/markdown"
+    if notice.own_text is not None:
+        # What websites say stands in it, so that nothing in it is markup.
+        message, form = notice.own_text, "text/plain"
+    extras: dict[str, Any] = {"client::display": {"contentType": form}}
     if notice.url is not None:
         extras["client::notification"] = {"click": {"url": notice.url}}
     return {
-        "title": notice.title,
-        "message": "\\\n".join(_lines(notice)) or notice.title,
+        "title": notice.headline,
+        "message": message,
         "priority": 9 if is_alarm else PRIORITIES[notice.severity],
         "extras": extras,
     }

@@ -64,13 +64,14 @@ class HttpSender:
     def post(
         self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Post JSON text; what an error says names the host, and no more of the URL."""
-        self._call(
-            "POST",
-            url,
-            body,
-            headers={"Content-Type": "application/json", **(headers or {})},
-        )
+        """Post JSON text, or what the header `Content-Type` says.
+
+        What an error says names the host, and no more of the URL.
+        """
+        headers = headers or {}
+        if all(name.lower() != "content-type" for name in headers):
+            headers = {"Content-Type": "application/json", **headers}
+        self._call("POST", url, body, headers=headers)
 
     def get(self, url: str) -> None:
         """Ask for a page, of which only the status counts."""

@@ -1,6 +1,7 @@
 """Channels of the type `mail`: one mail for each address."""
 
 import contextlib
+import re
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -84,7 +85,7 @@ class MailChannel(Channel):
             mail["References"] = " ".join(references)
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Argos-Severity"] = notice.severity.value
-        mail.set_content(notice.text)
+        mail.set_content(notice.text if notice.own_text is None else notice.own_text)
         mail.add_alternative(mail_page(notice), subtype="html")
         return mail
 
@@ -211,6 +212,27 @@ def _refusal(
 
 def mail_page(notice: Notice) -> str:
     """The notice as HTML: nothing is loaded from elsewhere, and all text is escaped."""
+    return (
+        f'<!doctype html><html lang="{notice.language}"><head><meta charset="utf-8">'
+        '<meta name="color-scheme" content="light dark"></head>'
+        '<body style="font-family:sans-serif">'
+        f'<h1 style="font-size:1.1em">{escape(notice.headline)}</h1>'
+        + (_facts(notice) if notice.own_text is None else _own(notice, notice.own_text))
+        + "</body></html>\n"
+    )
+
+
+def _own(notice: Notice, text: str) -> str:
+    """Text of the config's own; only our links are made to be clicked."""
+    links = [url for url in (notice.acknowledge_url, notice.url) if url is not None]
+    parts = re.split(f"({'|'.join(map(re.escape, links))})", text) if links else [text]
+    shown = "".join(
+        _link(part, part) if part in links else escape(part) for part in parts
+    )
+    return f'<div style="white-space:pre-wrap">{shown}</div>'
+
+
+def _facts(notice: Notice) -> str:
     rows = "".join(
         f'<tr><th align="left" valign="top" style="padding:2px 12px 2px 0">'
         f"{escape(label)}</th><td>{escape(value)}</td></tr>"
@@ -221,14 +243,9 @@ def mail_page(notice: Notice) -> str:
     links.append((notice.acknowledge_url, notice.acknowledge_it))
     shown = " · ".join(_link(url, words) for url, words in links if url)
     return (
-        f'<!doctype html><html lang="{notice.language}"><head><meta charset="utf-8">'
-        '<meta name="color-scheme" content="light dark"></head>'
-        '<body style="font-family:sans-serif">'
-        f'<h1 style="font-size:1.1em">{escape(notice.title)}</h1>'
-        + (f'<table style="border-spacing:0">{rows}</table>' if rows else "")
+        (f'<table style="border-spacing:0">{rows}</table>' if rows else "")
         + (f'<ul style="padding:0;list-style:none">{entries}</ul>' if entries else "")
         + (f"<p>{shown}</p>" if shown else "")
-        + "</body></html>\n"
     )
 
 

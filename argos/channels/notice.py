@@ -151,11 +151,22 @@ class Notice:
     references: tuple[str, ...] = ()
     """The ids of earlier messages on the same incidents, oldest first."""
     language: str = SOURCE_LANGUAGE
+    own_title: str | None = None
+    """The title in the words of the config; None: in ours."""
+    own_text: str | None = None
+    """The same of all that is below it."""
+    own_body: str | None = None
+    """The same of all that a webhook posts."""
+
+    @property
+    def headline(self) -> str:
+        """The title, in the words of the config if it has any."""
+        return self.title if self.own_title is None else self.own_title
 
     @property
     def subject(self) -> str:
         """The title as a mail's subject."""
-        return f"[Argos] {self.title}"
+        return f"[Argos] {self.title}" if self.own_title is None else self.own_title
 
     @property
     def texts(self) -> Texts:
@@ -174,7 +185,7 @@ class Notice:
 
     @property
     def text(self) -> str:
-        """The notice as plain text."""
+        """The notice as plain text, in our words."""
         say = self.texts.say
         width = max((len(label) for label, _ in self.lines), default=0) + 1
         lines = [f"{label + ':':{width}} {value}" for label, value in self.lines]

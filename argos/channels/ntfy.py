@@ -53,7 +53,7 @@ def _payload(notice: Notice, topic: str) -> dict[str, Any]:
     is_alarm = notice.kind is NoticeKind.NO_AGENT
     payload: dict[str, Any] = {
         "topic": topic,
-        "title": notice.title,
+        "title": notice.headline,
         "message": _message(notice),
         "priority": 5 if is_alarm else PRIORITIES[notice.severity],
         "actions": [
@@ -72,7 +72,9 @@ def _payload(notice: Notice, topic: str) -> dict[str, Any]:
 
 def _message(notice: Notice) -> str:
     """As many lines as a message may hold, and how many more there are."""
-    lines = list(_lines(notice)) or [notice.title]
+    lines = list(_lines(notice)) or [notice.headline]
+    if notice.own_text is not None:
+        lines = notice.own_text.splitlines()
     text = "\n".join(lines)
     if len(text.encode()) > MAX_MESSAGE_BYTES:
         text = _shortened(lines, notice)

@@ -38,10 +38,7 @@ class WebhookChannel(Channel):
         return cls(settings)
 
     def send(self, notice: Notice) -> None:
-        is_alertmanager = self._settings.format == "alertmanager"
-        body = encode_json(
-            alertmanager_document(notice) if is_alertmanager else document(notice)
-        )
+        body = self._body(notice)
         headers = {
             name: value.get_secret_value()
             for name, value in self._settings.headers.items()
@@ -54,6 +51,14 @@ class WebhookChannel(Channel):
                 at=int(self._clock.utcnow().timestamp()),
             )
         self._sender.post(self._settings.url.get_secret_value(), body, headers=headers)
+
+    def _body(self, notice: Notice) -> bytes:
+        if notice.own_body is not None:
+            return notice.own_body.encode(errors="replace")
+        is_alertmanager = self._settings.format == "alertmanager"
+        return encode_json(
+            alertmanager_document(notice) if is_alertmanager else document(notice)
+        )
 
     def close(self) -> None:
         self._sender.close()

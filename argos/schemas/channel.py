@@ -4,8 +4,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+)
 
+from argos.errors import TemplateError
+from argos.own_words import OwnWords, check_body, check_template
 from argos.schemas.fields import Email, HttpURL, Secret, SecretURL, Text, Token
 
 
@@ -31,7 +41,33 @@ class MailAuth(Section):
     password: Secret
 
 
-class MailSettings(Section):
+def _check_template(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        check_template(text)
+    except TemplateError as err:
+        raise _cannot_be_filled_in(err) from err
+    return text
+
+
+def _cannot_be_filled_in(err: TemplateError) -> ValueError:
+    return ValueError(f"must be a template that can be filled in: {err}")
+
+
+class Worded(Section):
+    """What can be said in words of the config's own."""
+
+    title: Annotated[str | None, AfterValidator(_check_template)] = None
+    text: Annotated[str | None, AfterValidator(_check_template)] = None
+
+    @property
+    def own_words(self) -> OwnWords:
+        """Both templates."""
+        return OwnWords(self.title, self.text)
+
+
+class MailSettings(Worded):
     """The mail server and who gets mails."""
 
     mailfrom: Email
@@ -60,13 +96,13 @@ class MailChannelSettings(MailSettings):
     type: Literal["mail"] = "mail"
 
 
-class GotifyChannelSettings(GotifySettings):
+class GotifyChannelSettings(GotifySettings, Worded):
     """A channel with a name that posts to a Gotify server."""
 
     type: Literal["gotify"] = "gotify"
 
 
-class AppriseChannelSettings(Section):
+class AppriseChannelSettings(Worded):
     """A channel with a name that reaches what Apprise can reach."""
 
     type: Literal["apprise"] = "apprise"
@@ -93,6 +129,16 @@ def _check_headers(headers: Mapping[str, Secret]) -> Mapping[str, Secret]:
     return headers
 
 
+def _is_json(headers: Mapping[str, Secret]) -> bool:
+    """Whether the headers that are sent along leave it at JSON."""
+    types = [
+        value.get_secret_value()
+        for name, value in headers.items()
+        if name.lower() == "content-type"
+    ]
+    return all("json" in text.lower() for text in types)
+
+
 class WebhookChannelSettings(Section):
     """A channel with a name that posts signed JSON to a program."""
 
@@ -104,10 +150,30 @@ class WebhookChannelSettings(Section):
     headers: Annotated[Mapping[str, Secret], AfterValidator(_check_headers)] = Field(
         default_factory=dict
     )
+    body: str | None = None
+    """A template of what is sent; None: what `format` says."""
     language: Language | None = None
 
+    @property
+    def own_words(self) -> OwnWords:
+        """The template, which takes care of JSON's quotes."""
+        return OwnWords(body=self.body, is_json=_is_json(self.headers))
 
-class NtfyChannelSettings(Section):
+    @field_validator("body")
+    @classmethod
+    def _check_body(cls, body: str | None, info: ValidationInfo) -> str | None:
+        if body is None:
+            return None
+        if info.data.get("format", WebhookFormat.ARGOS) is not WebhookFormat.ARGOS:
+            raise ValueError("cannot stand beside a `format`: it is one of its own")
+        try:
+            check_body(body, as_json=_is_json(info.data.get("headers", {})))
+        except TemplateError as err:
+            raise _cannot_be_filled_in(err) from err
+        return body
+
+
+class NtfyChannelSettings(Worded):
     """A channel with a name that publishes to a topic of an ntfy server."""
 
     type: Literal["ntfy"] = "ntfy"

@@ -51,11 +51,16 @@ base-url-is-a-number 4:13: `base_url` must be an address such as https://example
 base-url-of-another-scheme 4:13: `base_url` must begin with http:// or https://, not 'ftp://argos.example.org'.
 base-url-without-scheme 4:13: `base_url` must be an address such as https://example.org/, not 'argos.example.org'.
 binary-that-is-no-text 2:6: '/w==' is no usable binary; a text needs quotes.
+channel-body-and-format 5:82: `body` cannot stand beside a `format`: it is one of its own.
+channel-body-for-one 5:60: `body` must be a template that can be filled in: with several events, it is not JSON once it is filled in: Expecting value: line 1 column 10 (char 9).
+channel-body-not-json 5:60: `body` must be a template that can be filled in: it is not JSON once it is filled in: Expecting ',' delimiter: line 1 column 557 (char 556).
 channel-header-with-line-break 5:65: `headers` must not hold line breaks and the like, as 'X-Token' does.
 channel-incomplete 5:11: `urls` is missing here.
 channel-is-a-text 5:11: `team` must be a mapping (lines with `key: value`).
 channel-name-taken 5:5: `mail` is a recipient of its own already; give this channel another name, such as `mail-team`.
 channel-name-with-capitals 5:5: The name of a channel must have small letters, digits, - and _, at most 40, not 'Team Night'.
+channel-text-broken 5:40: `text` must be a template that can be filled in: Unexpected end of template. Jinja was looking for the following tags: 'elif' or 'else' or 'endif'. The innermost block that needs to be closed is 'if'.
+channel-title-mistyped 5:41: `title` must be a template that can be filled in: 'titel' is undefined.
 channel-type-missing 5:11: `type` is missing here; it is one of `mail`, `gotify`, `apprise`, `webhook`, `ntfy`.
 channel-type-mistyped 5:18: `type` must be one of `mail`, `gotify`, `apprise`, `webhook`, `ntfy`, not 'webhok'; did you mean `webhook`?
 channel-topic-unusable 5:31: `topic` must hold letters, digits, - and _ only, at most 64.

@@ -16,6 +16,7 @@ from argos.schemas import Config
 from argos.server.queries.deliveries import ClaimedDelivery
 from argos.server.services.attempt import Attempts, stumbled
 from argos.server.services.notice import notice_of
+from argos.server.services.own_words import in_own_words
 from argos.server.services.wording import Wording, wording_for
 
 log = logging.getLogger(__name__)
@@ -104,10 +105,14 @@ def make_trial_notice(
     notice = notice_of(delivery, wording)
     say = wording.texts.say
     note = say("This is a test: nothing happened to this website.")
-    return replace(
+    notice = replace(
         notice,
         kind=NoticeKind.TEST,
         lines=(*notice.lines, (say("Note"), note)),
         url=wording.link("/"),
         task_id=None,
     )
+    worded = in_own_words(notice, wording.own)
+    if worded.own_text is None:
+        return worded
+    return replace(worded, own_text=f"{worded.own_text}\n\n{note}")

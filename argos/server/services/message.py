@@ -11,6 +11,7 @@ from argos.core.severity import Severity
 from argos.core.text import cut, visible
 from argos.server.queries.deliveries import ClaimedDelivery
 from argos.server.services.notice import item_of, notice_of
+from argos.server.services.own_words import in_own_words
 from argos.server.services.wording import (
     Wording,
     cause_words,
@@ -38,7 +39,8 @@ def message_of(
     notice = (
         notice_of(deliveries[0], wording) if single else _digest(deliveries, wording)
     )
-    return replace(notice, message_id=batch_id, references=tuple(references))
+    notice = replace(notice, message_id=batch_id, references=tuple(references))
+    return in_own_words(notice, wording.own)
 
 
 def _digest(deliveries: Sequence[ClaimedDelivery], wording: Wording) -> Notice:

@@ -11,6 +11,7 @@ from argos.core.cause import Cause, Common
 from argos.core.severity import Severity
 from argos.core.text import cut, visible
 from argos.language import SOURCE_LANGUAGE, Phrase, Texts, mark, texts_in
+from argos.own_words import OUR_WORDS, OwnWords
 from argos.schemas import Config
 from argos.server.services.reasons import say_reason
 from argos.server.services.signed_link import LIFETIME, Acknowledging, LinkSigner
@@ -58,6 +59,8 @@ class Wording:
     """Signs links that need no login; None: there are none."""
     time_zone: tzinfo = UTC
     """Whose clock moments are told by."""
+    own: OwnWords = OUR_WORDS
+    """Templates of the config's own."""
 
     @property
     def texts(self) -> Texts:
@@ -104,8 +107,14 @@ def _is_recent(moment: datetime, now: datetime) -> bool:
 def wording_for(recipient: str, config: Config) -> Wording:
     """The wording for a recipient; raises DeliveryError when the config has none."""
     general = config.general
-    language = find_setup(recipient, general).language
-    return Wording(language, general.base_url, LinkSigner.of(config), general.time_zone)
+    setup = find_setup(recipient, general)
+    return Wording(
+        setup.language,
+        general.base_url,
+        LinkSigner.of(config),
+        general.time_zone,
+        setup.own_words,
+    )
 
 
 def severity_word(severity: Severity, texts: Texts) -> str:
