@@ -150,12 +150,21 @@ def _environment(as_json: bool, with_gaps: bool) -> "ImmutableSandboxedEnvironme
     # It makes plain text: a channel that sends HTML escapes all of it.
     return ImmutableSandboxedEnvironment(
         undefined=ChainableUndefined if with_gaps else StrictUndefined,
-        finalize=_within_json if as_json else None,
+        finalize=_within_json if as_json else _or_nothing,
     )
 
 
+def _or_nothing(value: Any) -> Any:
+    return "" if value is None else value
+
+
 def _within_json(value: Any) -> Any:
-    """A text as it stands between quotes in JSON; other values as JSON has them."""
+    """A text as it stands between quotes in JSON; other values as JSON has them.
+
+    What is not known is nothing there, too, for it mostly stands between quotes.
+    """
+    if value is None:
+        return ""
     from jinja2 import Undefined
 
     if isinstance(value, Undefined) or hasattr(

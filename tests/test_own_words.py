@@ -34,6 +34,13 @@ def test_of_several_events_there_is_no_single_one():
         fill_in("{{ event.check }}", SAMPLE_DIGEST)
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_not_known_is_nothing(as_json):
+    assert fill_in('"by {{ agent }}{{ event.parent }}"', SAMPLE, as_json=as_json) == (
+        '"by "'
+    )
+
+
 def test_what_a_website_says_is_text_and_no_template():
     assert fill_in("{{ title }}", HOSTILE) == HOSTILE["title"]
 
@@ -41,7 +48,7 @@ def test_what_a_website_says_is_text_and_no_template():
 @pytest.mark.parametrize(
     "source",
     [
-        '{"text": "{{ title }}", "urgent": {{ severity == "critical" }}, "n": {{ agent }}}',
+        '{"text": "{{ title }}", "urgent": {{ severity == "critical" }}, "n": {{ agent | tojson }}}',
         '{"text": {{ title | tojson }}, "urgent": {{ true | tojson }}, "n": null}',
     ],
 )

@@ -113,6 +113,6 @@ def make_trial_notice(
         task_id=None,
     )
     worded = in_own_words(notice, wording.own)
-    if worded.own_text is None:
+    if worded.own_text is None or note in worded.own_text:
         return worded
     return replace(worded, own_text=f"{worded.own_text}\n\n{note}")

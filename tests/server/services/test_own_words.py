@@ -101,6 +101,13 @@ def test_a_trial_in_own_words_says_that_it_is_one(severity):
     assert json.loads(notice.own_body or "") == {"a": 1}
 
 
+def test_a_trial_says_so_once():
+    notice = make_trial_notice(Sample(), Wording(own=OwnWords(text="{{ text }}")))
+
+    assert notice.own_text is not None
+    assert notice.own_text.count("This is a test") == 1
+
+
 def test_the_words_are_those_of_the_channel(config):
     own = OwnWords(title="{{ title }}!")
     settings = SimpleNamespace(type="ntfy", own_words=own)
