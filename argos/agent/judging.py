@@ -1,11 +1,11 @@
 """Judging what a probe brought, and what is told of its way. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from argos.checks import BaseCheck, get_registered_check
-from argos.checks.base import Verdict
+from argos.checks.base import Verdict, is_plain_success
 from argos.core.probe import NO_DETAILS, Outcome, ProbeResponse
 from argos.core.severity import Status
 from argos.protocol import Task
@@ -16,28 +16,39 @@ _BADNESS = {
     Status.ERROR: 2,
     Status.FAILURE: 3,
 }
-_PLAIN_SUCCESS = Verdict(Status.SUCCESS)
+PLAIN_SUCCESS = Verdict(Status.SUCCESS)
+"""That of all checks of which nothing is to be said."""
 _PROBLEMS = frozenset({Status.FAILURE, Status.ERROR})
 
 
-def judge(task: Task, outcome: Outcome, *, now: datetime) -> Verdict:
-    """The verdict of one task; one that cannot be judged is an error of its own.
+def judge_tasks(
+    tasks: Iterable[Task], outcome: Outcome, *, now: datetime
+) -> list[tuple[Task, Verdict]]:
+    """Each task's verdict; one that cannot be judged is an error of its own.
 
     What only repeats what was expected is told to servers of 0.10.3 alone: ours do not
     keep it.
     """
+    if outcome.details is not NO_DETAILS or not isinstance(outcome, ProbeResponse):
+        return [(task, _judge(task, outcome, now)) for task in tasks]
+    return [
+        (
+            task,
+            PLAIN_SUCCESS
+            if task.lease_no is not None
+            and is_plain_success(task.check, task.expected, outcome)
+            else _judge(task, outcome, now),
+        )
+        for task in tasks
+    ]
+
+
+def _judge(task: Task, outcome: Outcome, now: datetime) -> Verdict:
     try:
         check = get_registered_check(task.check)
         details = outcome.details
         if details.by_address:
-            return _judge_all(check, task.expected, details.by_address, now)
-        if (
-            details is NO_DETAILS
-            and task.lease_no is not None
-            and isinstance(outcome, ProbeResponse)
-            and check.is_plain_success(outcome, task.expected)
-        ):
-            return _PLAIN_SUCCESS
+            return _judge_each(check, task.expected, details.by_address, now)
         verdict = check.evaluate(outcome, task.expected, now=now)
     except Exception as err:  # noqa: BLE001  # one bad task must not cost the others
         return describe_error(err)
@@ -58,7 +69,7 @@ def describe_error(err: BaseException) -> Verdict:
     )
 
 
-def _judge_all(
+def _judge_each(
     check: type[BaseCheck],
     expected: str,
     outcomes: tuple[Outcome, ...],

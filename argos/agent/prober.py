@@ -16,11 +16,10 @@ import msgspec
 from msgspec.structs import replace as change
 
 from argos.agent.engine.interface import BreakOff, ProbeEngine
-from argos.agent.judging import describe_error
+from argos.agent.judging import describe_error, judge_tasks
 from argos.agent.probing import (
     choose_outcome,
     is_quick,
-    judge_group,
     second_look,
 )
 from argos.agent.references import References
@@ -41,6 +40,10 @@ WATCH_INTERVAL_S = 5.0
 """So much later than it should be, a probe is given up at the latest."""
 
 _BAD = frozenset({Status.FAILURE, Status.ERROR})
+
+
+def _is_any_bad(verdicts: list[tuple[Task, Verdict]]) -> bool:
+    return any(verdict.status in _BAD for _, verdict in verdicts)
 
 
 def _doubted(verdict: Verdict) -> Verdict:
@@ -130,19 +133,14 @@ class Prober:
                 self._go_aside(work, outcome, again)
                 return
             now = self._server_time(group.tasks[0], elapsed)
-            verdicts = judge_group(group, outcome, now=now)
+            verdicts = judge_tasks(group.tasks, outcome, now=now)
         except Exception as err:  # noqa: BLE001  # it becomes the results
             self._stumble(work, err)
         else:
-            if self._is_doubtful(verdicts):
+            if self._references is not None and _is_any_bad(verdicts):
                 self._doubt(work, verdicts, elapsed, outcome)
             else:
                 self._hand_in(work, verdicts, elapsed, outcome.timings)
-
-    def _is_doubtful(self, verdicts: list[tuple[Task, Verdict]]) -> bool:
-        return self._references is not None and any(
-            verdict.status in _BAD for _, verdict in verdicts
-        )
 
     def _doubt(
         self,
@@ -185,13 +183,13 @@ class Prober:
                 outcome = await self._look_again(outcome, again)
             elapsed = self._elapsed(work)
             now = self._server_time(group.tasks[0], elapsed)
-            judge = partial(judge_group, group, outcome, now=now)
+            judge = partial(judge_tasks, group.tasks, outcome, now=now)
             quick = is_quick(group, outcome)
             verdicts = judge() if quick else await self._run_blocking(judge)
         except Exception as err:  # noqa: BLE001  # it becomes the results
             self._stumble(work, err)
             return
-        if self._is_doubtful(verdicts):
+        if self._references is not None and _is_any_bad(verdicts):
             await self._hand_in_doubtful(work, verdicts, elapsed, outcome)
         else:
             self._hand_in(work, verdicts, elapsed, outcome.timings)

@@ -6,14 +6,14 @@ Pure: no network, no clock.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
-from argos.agent.judging import describe_error, judge
+from argos.agent.judging import describe_error
 from argos.checks import BaseCheck, get_registered_check
 from argos.checks.base import Verdict
 from argos.core.options import NO_OPTIONS, ProbeOptions, read_options
@@ -267,21 +267,16 @@ def choose_outcome(first: Outcome, second: Outcome) -> Outcome:
     return first if has_timed_out else second
 
 
-def judge_group(
-    group: ProbeGroup, outcome: Outcome, *, now: datetime
-) -> list[tuple[Task, Verdict]]:
-    """Each task's verdict; one that cannot be judged is an error of its own."""
-    return [(task, judge(task, outcome, now=now)) for task in group.tasks]
-
-
 def is_quick(group: ProbeGroup, outcome: Outcome) -> bool:
     """Whether judging takes so little time that the event loop need not be spared.
 
     Users' patterns may run until their time limit, and long bodies take milliseconds.
     """
     others = outcome.details.by_address
-    if isinstance(outcome, ProbeFailure) and not others:
-        return True
+    if not others:
+        return isinstance(outcome, ProbeFailure) or (
+            len(outcome.body) <= _QUICK_BODY_BYTES and not group.has_patterns
+        )
     size = _body_size(outcome)
     for each in others:
         size += _body_size(each)

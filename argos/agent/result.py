@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec.structs
 
-from argos.agent.judging import describe_error
+from argos.agent.judging import PLAIN_SUCCESS, describe_error
 from argos.checks.base import Verdict
 from argos.core.probe import Timings
 from argos.core.severity import Status
@@ -48,12 +48,17 @@ def encode_results(
     rest = b""
     results = []
     for task, verdict in verdicts:
-        status, facts = verdict.status, verdict.facts
         lease_no = task.lease_no
-        if lease_no is None:
-            status, facts = _legacy_form(task, verdict)
         if last is None or lease_no != last.lease_no or task.group_id != last.group_id:
             last, rest = task, _encode_lease(task) + ending
+        if verdict is PLAIN_SUCCESS:
+            results.append(
+                b'{"task_id":%d,"status":"success","context":{}%b' % (task.id, rest)
+            )
+            continue
+        status, facts = verdict.status, verdict.facts
+        if lease_no is None:
+            status, facts = _legacy_form(task, verdict)
         text = encode_facts(facts) if facts else b"{}"
         results.append(
             b'{"task_id":%d%b%b%b' % (task.id, _STATUSES[status], text, rest)

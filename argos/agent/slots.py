@@ -5,8 +5,9 @@ does not answer needs none until its deadline: if it kept its slot, a few sick w
 would take them all, and the healthy ones would be late.
 """
 
-from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import takewhile
+from math import inf
 
 from argos.clock import Clock
 
@@ -35,9 +36,11 @@ class Slots:
         """Probes at work at once."""
         self.limit = count * (1 + WAITING_PER_SLOT) if limit is None else limit
         """Probes under way at once, the waiting ones included."""
-        self._clock = clock
-        # A plain dict takes the longer to find its first the more were before it.
-        self._at_work: OrderedDict[Hashable, float] = OrderedDict()
+        self._now = clock.monotonic
+        self._at_work: dict[Hashable, float] = {}
+        """When each began, in that order."""
+        self._oldest = -inf
+        """No probe at work began before: until it is old enough, none is."""
         self._waiting: set[Hashable] = set()
 
     @property
@@ -65,11 +68,11 @@ class Slots:
         oldest = next(iter(self._at_work.values()), None)
         if oldest is None:
             return None
-        return max(0.0, oldest + WAITS_AFTER_S - self._clock.monotonic())
+        return max(0.0, oldest + WAITS_AFTER_S - self._now())
 
     def begin(self, probe: Hashable) -> None:
         """A probe begins."""
-        self._at_work[probe] = self._clock.monotonic()
+        self._at_work[probe] = self._now()
 
     def end(self, probe: Hashable) -> None:
         """A probe is over; one that never began is no error."""
@@ -77,11 +80,12 @@ class Slots:
             self._waiting.discard(probe)
 
     def _sort(self) -> None:
-        until = self._clock.monotonic() - WAITS_AFTER_S
-        # In the order of their beginning.
-        while self._at_work:
-            probe, began_at = next(iter(self._at_work.items()))
-            if began_at > until:
-                return
-            del self._at_work[probe]
+        until = self._now() - WAITS_AFTER_S
+        if until < self._oldest:
+            return
+        at_work = self._at_work
+        for probe, _ in list(takewhile(lambda each: each[1] <= until, at_work.items())):
+            del at_work[probe]
             self._waiting.add(probe)
+        # Who begins from now on is younger.
+        self._oldest = next(iter(at_work.values()), until + WAITS_AFTER_S)

@@ -50,7 +50,8 @@ class HTTPHeadersContain(BaseCheck):
 
     @classmethod
     def is_met(cls, response: ProbeResponse, wanted: list[str]) -> bool:
-        return header_values(response).keys() >= {name.lower() for name in wanted}
+        present = header_values(response)
+        return all(map(present.__contains__, map(str.lower, wanted)))
 
     @classmethod
     def judge(cls, response: ProbeResponse, wanted: list[str]) -> Verdict:

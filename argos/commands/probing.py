@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import click
 
 from argos.agent.engine import EngineSettings, create_engine
-from argos.agent.probing import judge_group, plan_probes
+from argos.agent.judging import judge_tasks
+from argos.agent.probing import plan_probes
 from argos.checks import get_registered_check
 from argos.checks.base import FinalizeRules, Verdict
 from argos.clock import utcnow
@@ -154,7 +155,7 @@ async def look(tasks: list[Task], rules: FinalizeRules) -> list[Finding]:
         for task, verdict in plan.hopeless
     ]
     for group, outcome in zip(plan.groups, outcomes, strict=True):
-        verdicts = judge_group(group, outcome, now=utcnow())
+        verdicts = judge_tasks(group.tasks, outcome, now=utcnow())
         judgements = [_finalize(task, verdict, rules) for task, verdict in verdicts]
         findings.append(Finding(group.probe, outcome, judgements))
     return findings

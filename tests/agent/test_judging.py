@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from argos.agent.judging import judge
+from argos.agent.judging import judge_tasks
 from argos.checks import ResponseTime, Verdict
 from argos.core.probe import (
     NO_DETAILS,
     Certificate,
     Details,
     FailureKind,
+    Outcome,
     ProbeFailure,
     ProbeResponse,
     Timings,
@@ -21,6 +22,11 @@ from argos.core.severity import Status
 from argos.protocol import Task
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def judge(task: Task, outcome: Outcome, *, now: datetime) -> Verdict:
+    (judged,) = judge_tasks([task], outcome, now=now)
+    return judged[1]
 
 
 def make_task(check: str, expected: str, **more: Any) -> Task:

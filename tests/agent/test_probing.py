@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from argos.agent.judging import describe_error
+from argos.agent.judging import describe_error, judge_tasks
 from argos.agent.probing import (
     choose_outcome,
     is_quick,
-    judge_group,
     parse_request_data,
     plan_probes,
     second_look,
@@ -237,7 +236,7 @@ def test_each_task_of_a_group_gets_its_own_verdict() -> None:
     tasks = [make_task(id=1), make_task(id=2, expected="404")]
     group = plan_probes(tasks).groups[0]
 
-    verdicts = judge_group(group, ProbeResponse(status_code=200), now=NOW)
+    verdicts = judge_tasks(group.tasks, ProbeResponse(status_code=200), now=NOW)
 
     assert [(task.id, verdict.status) for task, verdict in verdicts] == [
         (1, Status.SUCCESS),
@@ -249,7 +248,7 @@ def test_an_unreachable_target_fails_every_task_of_its_group() -> None:
     group = plan_probes([make_task(id=1), make_task(id=2, check="body-like")]).groups[0]
     failure = ProbeFailure(FailureKind.CONNECT, "The connection was refused.")
 
-    verdicts = judge_group(group, failure, now=NOW)
+    verdicts = judge_tasks(group.tasks, failure, now=NOW)
 
     assert [verdict.status for _, verdict in verdicts] == [Status.FAILURE] * 2
     assert verdicts[0][1].facts["error_message"] == "The connection was refused."

@@ -49,6 +49,7 @@ class CurlEngine:
         """Workers that ended without being asked."""
         self._settings = replace(settings, ca_file=settings.ca_file or certifi.where())
         self._environment = environment
+        self._capacity = settings.workers * settings.slots
         self._under_way = 0
         self._queue: deque[Run] = deque()
         """Beyond the capacity; in the order in which they came."""
@@ -60,7 +61,7 @@ class CurlEngine:
 
     @property
     def capacity(self) -> int:
-        return self._settings.workers * self._settings.slots
+        return self._capacity
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -82,7 +83,7 @@ class CurlEngine:
         run = Run(probe, done)
         if self._is_closing:
             asyncio.get_running_loop().call_soon(done, self._failure(_STOPPING))
-        elif self._under_way < self.capacity:
+        elif self._under_way < self._capacity:
             self._under_way += 1
             self._assign(run)
         else:

@@ -68,6 +68,16 @@ class Run(msgspec.Struct, eq=False):
     is_over: bool = False
 
 
+class Known(msgspec.Struct, frozen=True):
+    """A probe that the worker remembers."""
+
+    key: int
+    probe: Probe
+    """The very one, so that no other can have its identity."""
+    limit_s: float
+    """After which it is overdue."""
+
+
 class WorkerLink(asyncio.Protocol):
     """One worker, from its start to its end; it is not started twice."""
 
@@ -78,6 +88,7 @@ class WorkerLink(asyncio.Protocol):
         report: Callable[[Run, Outcome], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         self.process = process
         self.ready: asyncio.Future[bool] = self._loop.create_future()
         """True once it takes probes; False when it ended before that."""
@@ -85,10 +96,11 @@ class WorkerLink(asyncio.Protocol):
         """Done once the worker is gone, for whatever reason."""
         self._report = report
         self._queue_time = settings.slots / HANDSHAKES_PER_SECOND
-        self._max_keys = settings.known_probes
+        self._max_known = settings.known_probes
         self._runs: dict[int, Run] = {}
         self._suspects: set[int] = set()
-        self._keys: dict[int, tuple[int, Probe]] = {}
+        self._known: dict[int, Known] = {}
+        """By identity: a probe never changes, and the same one comes again and again."""
         self._reader = FrameReader()
         self._outbox: list[Item] = []
         self._last_number = 0
@@ -106,29 +118,26 @@ class WorkerLink(asyncio.Protocol):
         probe = run.probe
         run.link = self
         run.number = number
-        limit = probe.timeout.total_seconds() + self._queue_time + OVERDUE_MARGIN
-        run.overdue_at = self._loop.time() + limit
         self._runs[number] = run
-        # By identity: a probe never changes, and the same one comes again and again.
-        known = self._keys.get(id(probe))
-        key = self._teach(probe) if known is None else known[0]
-        self._send((RUN, number, key))
+        known = self._known.get(id(probe)) or self._teach(probe)
+        run.overdue_at = self._now() + known.limit_s
+        self._send((RUN, number, known.key))
 
     def break_off(self, run: Run) -> None:
         """Nobody waits for the outcome: the website need not hear more of us."""
         del self._runs[run.number]
         self._send((CANCEL, run.number))
 
-    def _teach(self, probe: Probe) -> int:
+    def _teach(self, probe: Probe) -> Known:
         """Tell the worker a probe that it does not know, or no longer."""
-        if len(self._keys) >= self._max_keys:
-            oldest = next(iter(self._keys))
-            self._send((FORGET, self._keys.pop(oldest)[0]))
+        if len(self._known) >= self._max_known:
+            oldest = next(iter(self._known))
+            self._send((FORGET, self._known.pop(oldest).key))
         self._last_key = key = self._last_key + 1
         self._send(probe_to_item(key, probe))
-        # With the probe itself, so that no other one can have its identity.
-        self._keys[id(probe)] = (key, probe)
-        return key
+        limit_s = probe.timeout.total_seconds() + self._queue_time + OVERDUE_MARGIN
+        known = self._known[id(probe)] = Known(key, probe, limit_s)
+        return known
 
     def fail_overdue(self) -> bool:
         """Fail the probes that are overdue twice in a row; True: the worker is stuck.
@@ -136,7 +145,7 @@ class WorkerLink(asyncio.Protocol):
         Once is not enough, since it may be this process that was late, and the
         outcomes may lie in the socket.
         """
-        now = self._loop.time()
+        now = self._now()
         overdue = {number for number, run in self._runs.items() if run.overdue_at < now}
         is_stuck = False
         for number in overdue & self._suspects:
