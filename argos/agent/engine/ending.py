@@ -43,14 +43,6 @@ class Ending:
         """The header lines that came."""
         raise NotImplementedError
 
-    def _overflow(self, lines: bytes) -> str | None:
-        """Which cap they passed, as a sentence; None: none."""
-        return find_overflow(lines)
-
-    def _fields(self, lines: bytes) -> HeaderFields | None:
-        """Those of the answer among them; None: they broke off."""
-        return find_fields(lines)
-
     @property
     def _status(self) -> int:
         raise NotImplementedError
@@ -73,6 +65,13 @@ class Ending:
     def _certificate(self) -> Certificate | None:
         return None
 
+    @property
+    def _is_answer(self) -> bool:
+        """Whether all came, or as much as was wanted: then we ended it ourselves."""
+        return self.code == CurlCode.OK or (
+            self.code == CurlCode.WRITE_ERROR and self.transfer.is_body_cut
+        )
+
     def outcome(self) -> Outcome:
         """The outcome of the probe."""
         transfer = self.transfer
@@ -81,20 +80,18 @@ class Ending:
                 FailureKind.INTERNAL, "The agent has no memory left for this body."
             )
         lines = self._lines
-        overflow = self._overflow(lines)
+        overflow = find_overflow(lines)
         if overflow is not None:
             return self._failure(FailureKind.TOO_LARGE, overflow)
-        # We ended the transfer ourselves, since we had all that was wanted.
-        is_cut = self.code == CurlCode.WRITE_ERROR and transfer.is_body_cut
-        if self.code == CurlCode.OK or is_cut:
-            return self._response(lines)
-        return self._error(lines)
-
-    def _response(self, lines: bytes) -> Outcome:
-        transfer = self.transfer
-        headers = self._fields(lines)
+        if not self._is_answer:
+            return self._error(lines)
+        headers = find_fields(lines)
         if headers is None:
             return self._failure(FailureKind.PROTOCOL, "The headers broke off.")
+        return self._response(headers)
+
+    def _response(self, headers: HeaderFields) -> Outcome:
+        transfer = self.transfer
         body, is_cut = transfer.body, transfer.is_body_cut
         if b"content-encoding" in headers.block.lower():
             try:

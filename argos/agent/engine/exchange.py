@@ -7,7 +7,7 @@ from argos.agent.engine.failure import CurlCode
 from argos.agent.engine.http1 import AnswerReader
 from argos.agent.engine.transfer import Transfer
 from argos.core.headers import HeaderFields
-from argos.core.probe import Timings
+from argos.core.probe import Outcome, Timings
 
 _HTTP_VERSIONS = {10: "1.0", 11: "1.1"}
 
@@ -27,26 +27,30 @@ class Exchange(Ending):
     socket: "socket.SocketType | None" = None
 
     def __init__(self, transfer: Transfer, request: bytes, started_at: float) -> None:
-        super().__init__(transfer, CurlCode.OK, "")
+        # Not by way of the class above it: there is one for each probe.
+        self.transfer = transfer
+        self.code = CurlCode.OK
+        self.text = ""
+        self.timing_error_us = 0
         self.started_at = started_at
         self.unsent: bytes | memoryview = request
         self.reader = AnswerReader(is_head_asked_for=transfer.request.method == "HEAD")
 
+    def outcome(self) -> Outcome:
+        """The outcome of the probe."""
+        head = self.reader.usual_head
+        if head and self._is_answer and not self.transfer.is_memory_full:
+            # The reader has looked for all that there is to look for.
+            return self._response(HeaderFields(head))
+        return super().outcome()
+
     @property
     def attempt_us(self) -> int:
-        return _microseconds(self.ended_at - self.started_at)
+        return round((self.ended_at - self.started_at) * 1e6)
 
     @property
     def _lines(self) -> bytes:
         return self.reader.lines
-
-    def _overflow(self, lines: bytes) -> str | None:
-        # The reader has looked.
-        return None if self.reader.is_usual else super()._overflow(lines)
-
-    def _fields(self, lines: bytes) -> HeaderFields | None:
-        is_usual = self.reader.is_usual and lines
-        return HeaderFields(lines) if is_usual else super()._fields(lines)
 
     @property
     def _status(self) -> int:
@@ -66,25 +70,19 @@ class Exchange(Ending):
 
     def _timings(self) -> Timings:
         transfer = self.transfer
-        connected, ended = self.connected_at, self.ended_at
+        started, connected, ended = self.started_at, self.connected_at, self.ended_at
         begun = self.first_byte_at if self.reader.has_begun else 0.0
         earlier_us, dns_us = transfer.earlier_us, transfer.dns_us
-        total_us = _microseconds(ended - self.started_at) + earlier_us
+        total_us = round((ended - started) * 1e6) + earlier_us
         return Timings(
             dns_us,
-            _microseconds(connected - self.started_at) + earlier_us
-            if connected
-            else None,
+            round((connected - started) * 1e6) + earlier_us if connected else None,
             None,
             # An answer may begin before the whole request is out.
-            _microseconds(max(0.0, begun - (self.sent_at or connected)))
+            round(max(0.0, begun - (self.sent_at or connected)) * 1e6)
             if begun
             else None,
-            _microseconds(ended - begun) if begun else None,
+            round((ended - begun) * 1e6) if begun else None,
             transfer.former_us + (dns_us or 0) + total_us,
             self.timing_error_us,
         )
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)

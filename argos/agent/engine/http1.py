@@ -15,6 +15,8 @@ from argos.core.probe import MAX_HEADER_BYTES
 
 PIECES_AT_ONCE = 256
 _MAX_FOLDS = 1000
+_SURELY_FEW = 3 * MAX_LINES
+"""Bytes of a head that needs no counting: no field is shorter than `a:` and its end."""
 _MAX_DIGITS = len(str(MAX_SIZE))
 
 # Possessive, so that no head takes longer than one look at each of its bytes.
@@ -76,9 +78,10 @@ class AnswerReader:
         return bytes(self._head) + trailers
 
     @property
-    def is_usual(self) -> bool:
-        """Whether the lines are those of the answer, and of nothing else."""
-        return self._chunks is None and isinstance(self._head, bytes)
+    def usual_head(self) -> bytes:
+        """The lines, if they are those of the answer and of nothing else; or nothing."""
+        head = self._head
+        return head if self._chunks is None and isinstance(head, bytes) else b""
 
     @property
     def has_begun(self) -> bool:
@@ -125,7 +128,7 @@ class AnswerReader:
     def _read_head(self, data: bytes) -> list[bytes]:
         usual = None if self._head else _match_usual_head(data)
         begin = usual.end() if usual else 0
-        if usual is None or _is_beyond_caps(data, begin):
+        if usual is None or (begin > _SURELY_FEW and _is_beyond_caps(data, begin)):
             return self._read_lines(data)
         self._head = data[:begin]
         self.version = 10 if usual[1] == b"0" else 11

@@ -27,6 +27,7 @@ _PIECES_PER_READ = 16
 _SMALL = 1400
 """Bytes that are one packet for certain, for which TCP waits for nothing."""
 _MAX_STALE = 1024
+_UNDER_WAY = frozenset({0, errno.EINPROGRESS})
 _CLOSED_AT_ONCE = 64
 """Connections that are over and still have their descriptors."""
 
@@ -85,7 +86,7 @@ class PlainDriver:
         )
         # The address is a number, which was judged: nothing is looked up here.
         error = sock.connect_ex((address, transfer.request.port))
-        if error in {0, errno.EINPROGRESS}:
+        if error in _UNDER_WAY:
             # Nearby the connection may stand already.
             error = self._send(exchange)
         if error:

@@ -20,7 +20,7 @@ class StallLog:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._now = clock.monotonic
         self._turned_at = clock.monotonic()
         self._times: deque[float] = deque()
         self._lengths: deque[float] = deque()
@@ -45,7 +45,7 @@ class StallLog:
         """The longest stall that ended at or after `start`, the present one included."""
         index = bisect_left(self._times, start)
         past = self._lengths[index] if index < len(self._lengths) else 0.0
-        return max(past, self._clock.monotonic() - self._turned_at)
+        return max(past, self._now() - self._turned_at)
 
 
 class RunQueue:
