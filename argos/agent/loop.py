@@ -98,7 +98,12 @@ class AgentLoop:
             references=references,
         )
         self._roster = Roster(
-            Slots(settings.slots, clock=clock, limit=settings.most_under_way),
+            Slots(
+                settings.slots,
+                clock=clock,
+                limit=settings.most_under_way,
+                queue_s=lambda: engine.queue_s,
+            ),
             clock=clock,
             begin=self._prober.begin,
         )

@@ -115,13 +115,12 @@ class Reporter:
 
     def add(self, results: Iterable[bytes]) -> None:
         """Queue results, each a JSON object; returns at once."""
-        queue = self._queue
-        was_empty = not queue
-        queue.extend(results)
-        if len(queue) > MAX_QUEUED_RESULTS:
+        was_empty = not self._queue
+        self._queue.extend(results)
+        if len(self._queue) > MAX_QUEUED_RESULTS:
             self._forget_oldest()
         # Nobody waits for what lies between the first result and a full batch.
-        if was_empty or len(queue) >= self._limit:
+        if was_empty or len(self._queue) >= self._limit:
             self._changed.set()
 
     async def run(self) -> None:

@@ -99,10 +99,10 @@ class Roster:
         """Wait until so many task groups are wanted, or none any more."""
         # Not woken by each end: that would cost more than to make a probe.
         self._awaited = count
-        while self.wanted < count and not self._is_stopped:
+        while (missing := count - self.wanted) > 0 and not self._is_stopped:
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.slots.next_free_s):
+                async with asyncio.timeout(self.slots.free_in_s(missing)):
                     await self._changed.wait()
 
     def _fall_due(self, assignment: Assignment) -> None:
@@ -124,7 +124,7 @@ class Roster:
             self._begin(assignment)
         if not self._ready or self._aging is not None:
             return
-        delay = self.slots.next_free_s
+        delay = self.slots.free_in_s()
         if delay is not None:
             self._aging = asyncio.get_running_loop().call_later(delay, self._age)
 

@@ -5,14 +5,14 @@ does not answer needs none until its deadline: if it kept its slot, a few sick w
 would take them all, and the healthy ones would be late.
 """
 
-from collections.abc import Hashable
-from itertools import takewhile
+from collections.abc import Callable, Hashable
+from itertools import islice, takewhile
 from math import inf
 
 from argos.clock import Clock
 
 WAITS_AFTER_S = 1.0
-"""A probe that is older waits for its website, and gives its slot to another."""
+"""A probe that began longer ago waits for its website, and gives its slot to another."""
 WAITING_PER_SLOT = 20
 """Memory and descriptors have an end, so that waiting probes have one, too."""
 
@@ -31,12 +31,21 @@ def most_under_way(count: int, *, workers: int, most_per_worker: int | None) -> 
 class Slots:
     """Which probes are under way; each is named by anything that tells it apart."""
 
-    def __init__(self, count: int, *, clock: Clock, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        clock: Clock,
+        limit: int | None = None,
+        queue_s: Callable[[], float] = float,
+    ) -> None:
+        """`queue_s` tells how long probes wait for their turn before they begin."""
         self.count = count
         """Probes at work at once."""
         self.limit = count * (1 + WAITING_PER_SLOT) if limit is None else limit
         """Probes under way at once, the waiting ones included."""
         self._now = clock.monotonic
+        self._queue_s = queue_s
         self._at_work: dict[Hashable, float] = {}
         """When each began, in that order."""
         self._oldest = -inf
@@ -62,13 +71,17 @@ class Slots:
         under_way = len(self._at_work) + len(self._waiting)
         return min(self.count - len(self._at_work), self.limit - under_way)
 
-    @property
-    def next_free_s(self) -> float | None:
-        """Seconds until a probe at work counts as waiting; None: none is at work."""
-        oldest = next(iter(self._at_work.values()), None)
-        if oldest is None:
+    def free_in_s(self, count: int = 1) -> float | None:
+        """Seconds until so many of the probes at work, or all, count as waiting.
+
+        None: none is at work.
+        """
+        at_work = self._at_work
+        if not at_work:
             return None
-        return max(0.0, oldest + WAITS_AFTER_S - self._now())
+        place = min(count, len(at_work)) - 1
+        last = next(islice(at_work.values(), place, None))
+        return max(0.0, last + WAITS_AFTER_S + self._queue_s() - self._now())
 
     def begin(self, probe: Hashable) -> None:
         """A probe begins."""
@@ -80,7 +93,12 @@ class Slots:
             self._waiting.discard(probe)
 
     def _sort(self) -> None:
-        until = self._now() - WAITS_AFTER_S
+        now = self._now()
+        until = now - WAITS_AFTER_S
+        if until < self._oldest:
+            return
+        # What is in the queue of a busy worker does not wait for its website.
+        until -= self._queue_s()
         if until < self._oldest:
             return
         at_work = self._at_work
@@ -88,4 +106,4 @@ class Slots:
             del at_work[probe]
             self._waiting.add(probe)
         # Who begins from now on is younger.
-        self._oldest = next(iter(at_work.values()), until + WAITS_AFTER_S)
+        self._oldest = next(iter(at_work.values()), now)

@@ -24,13 +24,26 @@ def test_a_probe_that_waits_for_its_website_gives_its_slot_back():
     slots.begin("sick")
     clock.seconds += WAITS_AFTER_S / 2
     slots.begin("young")
-    assert slots.next_free_s == pytest.approx(WAITS_AFTER_S / 2)
+    assert slots.free_in_s() == pytest.approx(WAITS_AFTER_S / 2)
 
     clock.seconds += WAITS_AFTER_S / 2
 
     assert (slots.free, slots.at_work, slots.waiting) == (1, 1, 1)
     slots.end("sick")
     assert (slots.free, slots.at_work, slots.waiting) == (1, 1, 0)
+
+
+def test_a_probe_that_has_not_begun_yet_does_not_wait_for_its_website():
+    clock = HandClock()
+    queue_s = 2.0
+    slots = Slots(2, clock=clock, queue_s=lambda: queue_s)
+    slots.begin("queued")
+    clock.seconds += WAITS_AFTER_S
+
+    assert (slots.free, slots.waiting) == (1, 0)
+    assert slots.free_in_s() == pytest.approx(queue_s)
+    queue_s = 0.0
+    assert (slots.free, slots.waiting) == (2, 1)
 
 
 def test_waiting_probes_have_an_end_too():
@@ -41,11 +54,25 @@ def test_waiting_probes_have_an_end_too():
     clock.seconds += WAITS_AFTER_S
 
     assert slots.free == 2
-    assert slots.next_free_s is None
+    assert slots.free_in_s() is None
+
+
+def test_it_takes_longer_until_more_probes_wait_for_their_websites():
+    clock = HandClock()
+    slots = Slots(4, clock=clock)
+    for probe in range(3):
+        slots.begin(probe)
+        clock.seconds += 0.25
+
+    waits = [slots.free_in_s(count) for count in (1, 2, 3, 4)]
+
+    assert waits == [
+        pytest.approx(WAITS_AFTER_S - seconds) for seconds in (0.75, 0.5, 0.25, 0.25)
+    ]
 
 
 def test_nothing_comes_free_by_itself_when_nothing_is_under_way():
-    assert Slots(1, clock=HandClock()).next_free_s is None
+    assert Slots(1, clock=HandClock()).free_in_s() is None
 
 
 def test_the_end_of_a_probe_that_never_began_changes_nothing():

@@ -20,6 +20,11 @@ class ByTask:
         """None: the probes run in our own process."""
         return ()
 
+    @property
+    def queue_s(self) -> float:
+        """They begin at once."""
+        return 0.0
+
     async def probe(self, probe: Probe) -> Outcome:
         """Make one probe."""
         raise NotImplementedError

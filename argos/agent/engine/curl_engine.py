@@ -68,6 +68,10 @@ class CurlEngine:
         """The process ids of the workers that are running."""
         return tuple(link.process.pid for link in self._links)
 
+    @property
+    def queue_s(self) -> float:
+        return max([link.queue_s for link in self._links], default=0.0)
+
     async def start(self) -> None:
         """Start the workers. Raises EngineError when one of them does not."""
         check_descriptor_limit(self._settings.slots)

@@ -56,6 +56,10 @@ class ProbeEngine(Protocol):
     def pids(self) -> tuple[int, ...]:
         """The processes that it has beside our own."""
 
+    @property
+    def queue_s(self) -> float:
+        """How long probes wait at the moment before they really begin, in seconds."""
+
     async def start(self) -> None:
         """Make ready. Raises EngineError, saying what is missing."""
 

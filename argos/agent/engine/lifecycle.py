@@ -81,7 +81,7 @@ class Lifecycle:
         report: Report,
     ) -> None:
         self._settings = settings
-        self._clock = clock
+        self._now = clock.monotonic
         self._stalls = stalls
         self._resolver = resolver
         self._report = report
@@ -126,6 +126,7 @@ class Lifecycle:
             self._report(number, target)
             return
         transfer = Transfer(number, target, self._intake)
+        transfer.started_at = self._now()
         self._transfers[number] = transfer
         self._waiting.append(transfer)
 
@@ -137,6 +138,11 @@ class Lifecycle:
                 each.release()
                 self.driver.cancel(each)
                 self.plain.cancel(each)
+
+    @property
+    def queue_s(self) -> float:
+        """How long the first of those that wait for their turn has waited."""
+        return self._now() - self._waiting[0].started_at if self._waiting else 0.0
 
     def admit(self) -> None:
         """Begin the probes whose turn it is."""
@@ -172,7 +178,8 @@ class Lifecycle:
 
     def on_done(self, transfer: Transfer, ending: Ending) -> None:
         """An attempt is over: try the next address, or make the outcome."""
-        if self._has_another_attempt(transfer, ending.code):
+        is_established = transfer.is_established
+        if not is_established and self._has_another_attempt(transfer, ending.code):
             transfer.earlier_us += ending.attempt_us
             self._attempt(transfer)
             return
@@ -188,8 +195,8 @@ class Lifecycle:
         self._go_on_or_end(transfer, outcome)
 
     def _has_another_attempt(self, transfer: Transfer, code: int) -> bool:
-        """Whether an attempt that ended so is not the last one."""
-        if transfer.is_established or self._remaining(transfer) <= 0:
+        """Whether an attempt that came to no connection, and so ended, is not the last."""
+        if self._remaining(transfer) <= 0:
             return False
         if code == CurlCode.PEER_FAILED_VERIFICATION and transfer.certificate:
             # It was accepted lately, and not read this time: see what is wrong with it.
@@ -205,7 +212,7 @@ class Lifecycle:
                 if isinstance(ahead, Transfer):
                     ahead.former_us = self._elapsed_us(transfer) + transfer.former_us
                     self._take_over(transfer, ahead)
-                    ahead.started_at = self._clock.monotonic()
+                    ahead.started_at = self._now()
                     self._route(ahead)
                     return
                 outcome = ahead
@@ -227,7 +234,7 @@ class Lifecycle:
             self._fresh.append(heir)
 
     def _begin(self, transfer: Transfer) -> None:
-        transfer.started_at = now = self._clock.monotonic()
+        transfer.started_at = now = self._now()
         transfer.deadline_at = now + transfer.probe.timeout.total_seconds()
         if transfer.target.is_tls:
             self._fresh.append(transfer)
@@ -328,10 +335,11 @@ class Lifecycle:
             self._choose(child, (child.fan_place,))
 
     def _attempt(self, transfer: Transfer) -> None:
-        transfer.address, *transfer.addresses = transfer.addresses
+        addresses = transfer.addresses
+        transfer.address, transfer.addresses = addresses[0], addresses[1:]
         if transfer.wants_certificate:
             transfer.certificate = self._certificates.find(transfer)
-        remaining = self._remaining(transfer)
+        remaining = transfer.deadline_at - self._now()
         plain = transfer.target.plain_request
         if plain is None:
             self.driver.start(transfer, remaining=remaining)
@@ -361,7 +369,7 @@ class Lifecycle:
 
     def _has_room(self) -> bool:
         """Whether another handshake may begin; see FRESH_TIME."""
-        since = self._clock.monotonic() - FRESH_TIME
+        since = self._now() - FRESH_TIME
         self._fresh = [
             transfer
             for transfer in self._fresh
@@ -372,10 +380,10 @@ class Lifecycle:
         return len(self._fresh) < MAX_FRESH_HANDSHAKES
 
     def _remaining(self, transfer: Transfer) -> float:
-        return transfer.deadline_at - self._clock.monotonic()
+        return transfer.deadline_at - self._now()
 
     def _elapsed_us(self, transfer: Transfer) -> int:
-        return round((self._clock.monotonic() - transfer.started_at) * 1_000_000)
+        return round((self._now() - transfer.started_at) * 1_000_000)
 
     def _timing_error_us(self, transfer: Transfer) -> int:
         return round(self._stalls.longest_since(transfer.started_at) * 1_000_000)

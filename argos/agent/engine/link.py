@@ -16,6 +16,7 @@ from argos.agent.engine.interface import EngineSettings, WhenDone
 from argos.agent.engine.wire import (
     CANCEL,
     FORGET,
+    QUEUE,
     READY,
     RUN,
     FrameReader,
@@ -94,6 +95,8 @@ class WorkerLink(asyncio.Protocol):
         """True once it takes probes; False when it ended before that."""
         self.lost: asyncio.Future[None] = self._loop.create_future()
         """Done once the worker is gone, for whatever reason."""
+        self.queue_s = 0.0
+        """How long probes wait there for their turn."""
         self._report = report
         self._queue_time = settings.slots / HANDSHAKES_PER_SECOND
         self._max_known = settings.known_probes
@@ -188,6 +191,8 @@ class WorkerLink(asyncio.Protocol):
             run = self._runs.pop(item[0], None)
             if run is not None:
                 self._report(run, outcome_from_item(item))
+            elif item[0] == QUEUE:
+                self.queue_s = item[1]
             elif item[0] == READY:
                 self.ready.set_result(True)
 

@@ -16,7 +16,7 @@ from argos.agent.engine.resolver import Resolvers
 from argos.agent.engine.timing import RunQueue, StallLog
 from argos.agent.engine.transfer import Intake
 from argos.clock import Clock
-from argos.core.probe import Outcome, ProbeResponse
+from argos.core.probe import NO_DETAILS, Outcome, ProbeResponse
 
 MAX_BODY_MEMORY = 128 * 1024 * 1024
 """For the bodies of all probes of a worker together."""
@@ -27,6 +27,8 @@ _BUSY_INTERVAL = 0.05
 """How long a sleep may be while something is measured: oversleeping shows this way."""
 _HEARTBEAT_INTERVAL = 1.0
 _OUTCOME_SIZE = 1024
+_QUEUE_STEP = 0.1
+"""Seconds by which the queue grows or shrinks before the agent hears of it."""
 
 Handler = Callable[[int, int], None]
 
@@ -61,6 +63,7 @@ class ProbeLoop:
         self._rhythm = rhythm
         self._beat_at = clock.monotonic()
         self._has_worked = False
+        self._told_queue_s = 0.0
         self._handlers: dict[int, Handler] = {}
         self._stalls = StallLog(clock)
         self._run_queue: RunQueue
@@ -124,7 +127,7 @@ class ProbeLoop:
         self._driver.collect()
         if self._pipe.backlog < MAX_BACKLOG:
             self._lifecycle.admit()
-        self._pipe.flush()
+        self._tell(now)
         self._poller.watch(self._pipe.fileno(), self._pipe.wants)
         now = self._clock.monotonic()
         self._stalls.end(now)
@@ -134,6 +137,20 @@ class ProbeLoop:
         if self._has_worked and not events and not self._is_busy:
             self._has_worked = False
             self._rhythm.when_idle()
+
+    def _tell(self, now: float) -> None:
+        """Send outcomes, and how long the queue is.
+
+        Else what has not begun would be taken for what waits for its website.
+        """
+        queue_s = self._lifecycle.queue_s
+        if abs(queue_s - self._told_queue_s) > _QUEUE_STEP:
+            self._told_queue_s = queue_s
+            self._pipe.put((wire.QUEUE, queue_s), size=0)
+        if self._is_busy:
+            self._pipe.flush_due(now)
+        else:
+            self._pipe.flush()
 
     @property
     def _is_busy(self) -> bool:
@@ -146,6 +163,7 @@ class ProbeLoop:
             self._plain.patience(now),
             self._lifecycle.patience(now),
             self._resolver.patience(),
+            self._pipe.patience(now),
         )
         longest = _BUSY_INTERVAL if self._is_busy else self._rhythm.idle_interval
         return min([longest, *(time for time in times if time is not None)])
@@ -172,8 +190,8 @@ class ProbeLoop:
 
     def _report(self, number: int, outcome: Outcome) -> None:
         size = _size_of(outcome)
-        for each in outcome.details.by_address:
-            size += _size_of(each)
+        if outcome.details is not NO_DETAILS:
+            size += sum(map(_size_of, outcome.details.by_address))
         self._pipe.put(wire.outcome_to_item(number, outcome), size=size)
 
 

@@ -9,6 +9,11 @@ from argos.agent.engine.wire import FrameReader, Item, pack
 _CHUNK = 256 * 1024
 _FRAME = 1024 * 1024
 """Bodies beyond this go into a frame of their own."""
+COMPANY_WAIT = 0.01
+"""Seconds that an item waits for others: to be woken for each of them would cost an
+agent more than all that it does with them."""
+ENOUGH = 32
+"""With so many, they wait no longer."""
 
 
 class Pipe:
@@ -21,6 +26,8 @@ class Pipe:
         self._items: list[Item] = []
         self._size = 0
         self._frames: deque[memoryview] = deque()
+        self._due_at: float | None = None
+        """When the items have waited for long enough; None: nobody has asked yet."""
         self.backlog = 0
         """Bytes that the agent has not taken yet."""
         self.is_open = True
@@ -53,8 +60,22 @@ class Pipe:
         if self._size > _FRAME:
             self._pack()
 
+    def patience(self, now: float) -> float | None:
+        """Seconds until `flush_due` has something to do; None: nothing waits."""
+        return None if self._due_at is None else max(0.0, self._due_at - now)
+
+    def flush_due(self, now: float) -> None:
+        """The same as `flush`, but a few items wait for company first."""
+        if self._items and not self._frames and len(self._items) < ENOUGH:
+            if self._due_at is None:
+                self._due_at = now + COMPANY_WAIT
+            if now < self._due_at:
+                return
+        self.flush()
+
     def flush(self) -> None:
         """Send as much as the socket takes now."""
+        self._due_at = None
         if self._items:
             self._pack()
         while self._frames:

@@ -44,6 +44,7 @@ class Transfer:
     exchange: Any = None
     """What it runs on without: whatever the driver has of it."""
     started_at = 0.0
+    """While it is in the queue: since when."""
     deadline_at = 0.0
     """On the loop's monotonic clock; the time in the queue does not count."""
     dns_us: int | None = None

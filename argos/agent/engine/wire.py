@@ -50,6 +50,8 @@ Item = tuple[Any, ...]
 
 READY = 0
 """What a worker says first; after that, outcomes: no run has this number."""
+QUEUE = -1
+"""Then how long probes wait for their turn, in seconds, when that has changed."""
 
 # What an agent says begins with one of these, after its settings.
 RUN = 0

@@ -219,3 +219,19 @@ async def test_silent_websites_do_not_hold_up_a_burst_of_handshakes(
 
     assert {type(outcome) for outcome in outcomes[:100]} == {ProbeFailure}
     assert {type(outcome) for outcome in outcomes[100:]} == {ProbeResponse}
+
+
+async def test_the_agent_hears_how_long_probes_wait_for_their_turn(
+    make_curl_engine, servers
+):
+    engine = await make_curl_engine()
+    stalled = Probe(
+        f"https://127.0.0.1:{servers.serve(silent)}/", timeout=timedelta(seconds=20)
+    )
+    break_offs = [engine.begin(stalled, lambda _: None) for _ in range(200)]
+
+    await until(lambda: engine.queue_s > 0)
+
+    await until(lambda: engine.queue_s == 0)
+    for break_off in break_offs:
+        break_off()

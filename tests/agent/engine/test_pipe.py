@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from argos.agent.engine.pipe import Pipe
+from argos.agent.engine.pipe import COMPANY_WAIT, ENOUGH, Pipe
 from argos.agent.engine.poller import READ, WRITE
 from argos.agent.engine.wire import FrameReader, Item, pack
 
@@ -28,6 +28,50 @@ def test_items_arrive_in_order(pair):
 
     assert FrameReader().feed(agent.recv(1000)) == [(0,), (1,), (2,)]
     assert pipe.wants == READ
+
+
+def test_few_items_wait_for_company_but_not_for_long(pair):
+    pipe, agent = pair
+    agent.setblocking(False)
+    pipe.put((1,), size=1)
+    pipe.flush_due(100.0)
+    assert pipe.patience(100.0) == pytest.approx(COMPANY_WAIT)
+    pipe.put((2,), size=1)
+    pipe.flush_due(100.0 + COMPANY_WAIT / 2)
+
+    with pytest.raises(BlockingIOError):
+        agent.recv(1000)
+    pipe.flush_due(100.0 + COMPANY_WAIT)
+
+    assert FrameReader().feed(agent.recv(1000)) == [(1,), (2,)]
+    assert pipe.patience(101.0) is None
+
+
+def test_many_items_wait_for_nobody(pair):
+    pipe, agent = pair
+    for number in range(ENOUGH):
+        pipe.put((number,), size=1)
+    pipe.flush_due(100.0)
+
+    assert len(FrameReader().feed(agent.recv(1000))) == ENOUGH
+    assert pipe.patience(100.0) is None
+
+
+def test_items_wait_for_none_while_the_agent_is_slow(pair):
+    pipe, agent = pair
+    pipe.put((b"x" * 2_000_000,), size=2_000_000)
+    pipe.flush()
+    pipe.put((1,), size=1)
+
+    pipe.flush_due(100.0)
+
+    assert pipe.patience(100.0) is None
+    reader = FrameReader()
+    received: list[Item] = []
+    while len(received) < 2:
+        received += reader.feed(agent.recv(1_000_000))
+        pipe.flush_due(100.0)
+    assert received[1] == (1,)
 
 
 def test_nothing_to_read_is_nothing(pair):
