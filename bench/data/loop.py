@@ -183,7 +183,8 @@ def work(plan: Plan) -> Tally:
     """Lease what is due and report it, as fast as the server lets us."""
     connection = HTTPConnection(urlsplit(plan.url).netloc, timeout=60)
     name = {"agent_id": plan.name}
-    wish = name | {"limit": plan.groups, "capabilities": "ipv6"}
+    # As our own agents ask; 0.10.3 takes no notice of what it does not know.
+    wish = name | {"limit": plan.groups, "capabilities": "ipv6", "lean": 1}
     lease, report = f"/api/tasks?{urlencode(wish)}", f"/api/results?{urlencode(name)}"
     results, leases, posts = 0, list[float](), list[float]()
     begin = time.monotonic()

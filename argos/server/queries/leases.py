@@ -18,7 +18,6 @@ from argos.server.queries.bulk import (
     run,
 )
 from argos.server.queries.leased import (
-    GROUP_ID,
     LEASE_COLUMNS,
     TASK_COLUMNS,
     Leased,
@@ -91,7 +90,7 @@ leased AS (
     + make_interval(secs => {held_s}), {set}
   FROM due WHERE s.id = due.id
   RETURNING s.id, s.lease_no, s.next_run, s.timeout_s, s.options)
-SELECT {columns}, l.lease_no, l.next_run, l.timeout_s, l.options
+SELECT l.lease_no, l.next_run, l.timeout_s, l.options, {columns}
 FROM leased l CROSS JOIN LATERAL (
   SELECT * FROM tasks t WHERE t.group_id = l.id AND t.archived_at IS NULL
   ORDER BY t.id) AS t
@@ -99,16 +98,16 @@ FROM leased l CROSS JOIN LATERAL (
 
 # One writer at a time: nobody else can be between the two SELECTs and the UPDATE.
 _LEASE_SQLITE = """
-UPDATE schedule AS s
+UPDATE OR FAIL schedule AS s
 SET due_at = max(:now, s.due_at) + CAST(1000000 * {held_s} AS INTEGER), {set}
 WHERE s.id IN (SELECT id FROM ({queues} ORDER BY due_at LIMIT :count))
 RETURNING id, {lease_columns}
 """
-_LIST_SQLITE = f"""
-SELECT {TASK_COLUMNS} FROM tasks t
-WHERE t.group_id {{in_ids}} AND t.archived_at IS NULL
+_LIST_SQLITE = """
+SELECT {columns} FROM tasks t
+WHERE t.group_id {in_ids} AND t.archived_at IS NULL
 ORDER BY t.group_id, t.id
-"""  # noqa: S608  # names of columns
+"""
 _QUEUE_SQLITE = (
     "SELECT id, due_at FROM schedule"
     " WHERE pool = {pool} AND shard = {shard} AND {is_due} AND {may_have}"
@@ -169,7 +168,9 @@ def lease_groups(
         "patience": EXPIRED_LEASES_BEFORE_BACKOFF - 1,
         "doublings": MAX_DOUBLINGS,
     }
-    statement = partial(_lease_sql, is_sqlite(session), tuple(sorted(pools)))
+    statement = partial(
+        _lease_sql, is_sqlite(session), tuple(sorted(pools)), terms.is_lean
+    )
 
     def look(shards: tuple[int, ...], *, depth: int | None = None) -> int:
         """How many groups are still wanted after a look so deep into each queue."""
@@ -243,18 +244,22 @@ def _lease(
 ) -> None:
     rows = run(session, sql, parameters)
     if not is_sqlite(session):
-        leased.rows += rows
-        leased.leases |= {row[GROUP_ID]: row[GROUP_ID + 1 :] for row in rows}
+        leased.rows += [row[4:] for row in rows]
+        leased.leases |= {row[4]: row[:4] for row in rows}
         return
     leases = {id_: lease for id_, *lease in rows}
     if leases:
         in_ids, ids = id_list(session, list(leases))
-        leased.rows += run(session, _LIST_SQLITE.format(in_ids=in_ids), ids)
+        columns = TASK_COLUMNS[leased.terms.is_lean]
+        sql = _LIST_SQLITE.format(in_ids=in_ids, columns=columns)
+        leased.rows += run(session, sql, ids)
         leased.leases |= leases
 
 
 @lru_cache(maxsize=256)
-def _lease_sql(on_sqlite: bool, pools: tuple[int, ...], shards: tuple[int, ...]) -> str:
+def _lease_sql(
+    on_sqlite: bool, pools: tuple[int, ...], is_lean: bool, shards: tuple[int, ...]
+) -> str:
     names = _FUNCTIONS[on_sqlite]
     may_have = _MAY_HAVE.format(waited=_WAITED[on_sqlite])
     parts = {
@@ -262,7 +267,7 @@ def _lease_sql(on_sqlite: bool, pools: tuple[int, ...], shards: tuple[int, ...])
         "set": _SET.format(**names),
         "is_due": _IS_DUE,
         "may_have": may_have,
-        "columns": TASK_COLUMNS,
+        "columns": TASK_COLUMNS[is_lean],
         "lease_columns": LEASE_COLUMNS,
     }
     if on_sqlite:

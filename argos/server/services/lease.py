@@ -11,7 +11,7 @@ from argos.schemas import Config
 from argos.server.database import Database
 from argos.server.identity import Pool, located
 from argos.server.queries import leases as queries
-from argos.server.queries.leased import LeasedTask, LeaseTerms
+from argos.server.queries.leased import LeanTask, LeasedTask, LeaseTerms
 from argos.server.services.backlog import Backlog
 
 
@@ -20,6 +20,8 @@ class LeaseAnswer:
     """What an agent gets; without tasks, when it is worth to ask again."""
 
     tasks: Sequence[LeasedTask] = ()
+    lean_tasks: Sequence[LeanTask] = ()
+    """Instead, if it wished so."""
     next_due_at: datetime | None = None
 
 
@@ -35,6 +37,8 @@ class LeaseWish:
     """Groups that fall due within this time are welcome, too."""
     location: str | None = None
     """Where the agent stands."""
+    is_lean: bool = False
+    """Whether it wants no more of a task than what a probe needs."""
 
     @property
     def lead(self) -> timedelta:
@@ -70,7 +74,7 @@ def lease(
             # Most calls end here, without having written anything.
             return LeaseAnswer(next_due_at=next_due_at)
     min_lease = _min_lease(wish.capabilities, config)
-    terms = LeaseTerms(wish.ahead, min_lease, wish.location, part, since)
+    terms = LeaseTerms(wish.ahead, min_lease, wish.location, part, since, wish.is_lean)
     with database.each_alone() as session:
         # There may be others before us. A lease is from when it is given: what is found
         # under it must not seem older than what was taken over meanwhile.
@@ -83,9 +87,8 @@ def lease(
             now=clock.utcnow(),
             terms=terms,
         )
-    tasks = leased.read_tasks()
     backlog.note(pools, is_full=len(leased.leases) >= wish.limit)
-    if part is not None and not tasks:
+    if part is not None and not leased.rows:
         # All was leased meanwhile; when there is more is known only by a look.
         return lease(
             database,
@@ -95,7 +98,9 @@ def lease(
             clock=clock,
             backlog=backlog,
         )
-    return LeaseAnswer(tasks, next_due_at)
+    if wish.is_lean:
+        return LeaseAnswer((), leased.read_lean(), next_due_at)
+    return LeaseAnswer(leased.read_tasks(), (), next_due_at)
 
 
 def release(

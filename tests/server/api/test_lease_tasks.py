@@ -6,11 +6,12 @@ from time import monotonic
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from argos.clock import utcnow
 from argos.protocol import OPTIONS_CAPABILITY, Task as WireTask
-from argos.server.models import Agent, Schedule
+from argos.server.models import Agent, Schedule, Task
+from argos.server.queries.leased import LeanTask
 from argos.server.routes.api.agent import LeaseQuery
 from argos.server.services.lease import new_abilities
 from tests.server.factories import add_group, add_groups
@@ -88,6 +89,27 @@ def test_only_an_agent_of_ours_gets_lean_tasks(agent_client, groups, who, is_lea
     assert len(tasks) == 5
     assert {"domain" in task for task in tasks} == {not is_lean}
     assert {"lease_no" in task for task in tasks} == {is_lean}
+
+
+def test_lean_tasks_say_the_same_as_others(agent_client, database, groups):
+    with database.transaction() as session:
+        session.execute(
+            update(Task).values(method="POST", request_data='{"json": {"a": 1}}')
+        )
+        session.execute(update(Schedule).values(options={"verify": False}))
+    full = agent_client.get("/api/tasks", params=OURS).json()
+    with database.transaction() as session:
+        session.execute(update(Schedule).values(due_at=utcnow()))
+
+    lean = agent_client.get("/api/tasks", params={"lean": 1, **OURS}).json()
+
+    passing = {"lease_no", "leased_at", "due_in_s"}
+    names = set(LeanTask.__struct_fields__) - passing
+    assert [{name: task.get(name) for name in names} for task in lean] == [
+        {name: task[name] for name in names} for task in full
+    ]
+    assert {task["lease_no"] for task in lean} == {2}
+    assert {len(task) for task in lean} == {len(names) + 2}
 
 
 def test_lease_of_an_agent_of_0_10_3_lasts_as_the_config_says(

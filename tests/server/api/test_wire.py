@@ -7,9 +7,8 @@ import msgspec
 import pytest
 
 from argos.protocol import Task
-from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leased import LeanTask, LeasedTask
 from argos.server.routes.api.wire import (
-    LeanTask,
     LegacyTask,
     TaskForm,
     describe_task,

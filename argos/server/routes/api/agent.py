@@ -159,7 +159,9 @@ class LeaseQuery(BaseModel):
         """What it asks for; agents of 0.10.3 do not know how to wait with a task."""
         names = self.names
         ahead = timedelta(seconds=0 if names is None else min(self.ahead, MAX_AHEAD_S))
-        return LeaseWish(min(self.limit, MAX_LEASE_GROUPS), names, ahead, self.place)
+        is_lean = self.form is TaskForm.LEAN
+        limit = min(self.limit, MAX_LEASE_GROUPS)
+        return LeaseWish(limit, names, ahead, self.place, is_lean)
 
     @property
     def place(self) -> str | None:
@@ -312,9 +314,10 @@ def _lease(
         clock=app.clock,
         backlog=app.backlog,
     )
-    if not answer.tasks:
+    tasks = answer.lean_tasks or answer.tasks
+    if not tasks:
         return None, answer.next_due_at
-    return encode_tasks(answer.tasks, form=form, now=app.clock.utcnow()), None
+    return encode_tasks(tasks, form=form, now=app.clock.utcnow()), None
 
 
 async def _read_body(request: Request) -> bytes:

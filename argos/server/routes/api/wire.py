@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pydantic import BaseModel, create_model
 
 from argos.protocol import Task
-from argos.server.queries.leased import LeasedTask
+from argos.server.queries.leased import DUE_S, LeanTask, LeasedTask
 
 NOTHING = b"[]"
 
@@ -47,24 +47,6 @@ class LegacyTask(msgspec.Struct, frozen=True, gc=False):
     selected_by: str
 
 
-class LeanTask(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What ours ask for: two fifths of the bytes, which are read for each probe."""
-
-    id: int
-    url: str
-    ip_version: str
-    check: str
-    method: str
-    expected: str
-    group_id: int
-    lease_no: int
-    leased_at: datetime
-    timeout_s: float
-    request_data: str | None = None
-    options: dict[str, Any] | None = None
-    due_in_s: float = 0.0
-
-
 def describe_task() -> type[BaseModel]:
     """A task as the documentation of the API shows it."""
     fields: dict[str, Any] = {
@@ -77,31 +59,33 @@ def describe_task() -> type[BaseModel]:
 
 
 def encode_tasks(
-    tasks: Sequence[LeasedTask], *, form: TaskForm, now: datetime
+    tasks: Sequence[LeasedTask] | Sequence[LeanTask], *, form: TaskForm, now: datetime
 ) -> bytes:
     """The answer to an agent, as JSON; all of the tasks were leased at one moment."""
     if not tasks:
         return NOTHING
     # The lease has taken its time, and what is due does not wait for it.
     spent_s = (now - tasks[0].leased_at).total_seconds()
-    tasks = [
-        replace(task, due_in_s=max(0.0, task.due_in_s - spent_s))
+    shown = [
+        replace(task, due_in_s=max(DUE_S, task.due_in_s - spent_s))
         if task.due_in_s
         else task
         for task in tasks
     ]
     match form:
         case TaskForm.LEGACY:
-            return msgspec.json.encode(_as(LegacyTask, tasks))
+            return msgspec.json.encode(_as(LegacyTask, shown))
         case TaskForm.LEAN:
-            return msgspec.json.encode(_as(LeanTask, tasks))
+            return msgspec.json.encode(_as(LeanTask, shown))
         case TaskForm.FULL:
-            return msgspec.json.encode(tasks)
+            return msgspec.json.encode(shown)
 
 
 def _as(
-    kind: type[LegacyTask | LeanTask], tasks: Sequence[LeasedTask]
-) -> list[LegacyTask | LeanTask]:
+    kind: type[LegacyTask | LeanTask], tasks: Sequence[LeasedTask | LeanTask]
+) -> Sequence[LegacyTask | LeasedTask | LeanTask]:
     """The tasks, with the fields of a kind."""
+    if isinstance(tasks[0], kind):
+        return tasks
     read_fields = attrgetter(*kind.__struct_fields__)
     return [kind(*read_fields(task)) for task in tasks]
