@@ -6,6 +6,7 @@ not run in the same second.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SHORTEST_PERIOD = timedelta(seconds=1)
@@ -21,6 +22,7 @@ def effective_period(frequency: timedelta) -> timedelta:
     return max(frequency, SHORTEST_PERIOD)
 
 
+@lru_cache(maxsize=1 << 14)
 def grid_offset(key: bytes, period: timedelta) -> timedelta:
     """Where in the period a group's runs lie; `key` is at least 8 bytes of a hash."""
     fraction = int.from_bytes(key[:8], "big") / 2**64

@@ -221,7 +221,13 @@ def write_chunks(
 
 @lru_cache(maxsize=256)
 def _for_some_rows(template: str, names: Sequence[str], count: int) -> str:
-    """A writing statement for some rows, whose values are its parameters."""
+    """A writing statement for some rows, whose values are its parameters.
+
+    What a statement has done before it fails is undone with the transaction: so that it
+    could be undone alone, SQLite would copy each page that it changes.
+    """
+    if template.lstrip().startswith("UPDATE"):
+        template = template.replace("UPDATE", "UPDATE OR FAIL", 1)
     values = ", ".join([f"({', '.join('?' * len(names))})"] * count)
     fields = ", ".join(
         f'column{place} AS "{name}"' for place, name in enumerate(names, 1)
@@ -229,7 +235,6 @@ def _for_some_rows(template: str, names: Sequence[str], count: int) -> str:
     return template.format(rows=f"(SELECT {fields} FROM (VALUES {values})) AS u")  # noqa: S608  # names of columns
 
 
-@lru_cache(maxsize=4096)  # the checks of a run have the same
 def _native_moment(moment: datetime | None) -> int | None:
     return None if moment is None else to_epoch_us(moment)
 

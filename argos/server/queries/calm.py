@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -31,6 +31,23 @@ class Glance(NamedTuple):
     """None: the last row stands for no other results."""
     unbroken_since: int | None
     earlier_leases: bytes | None
+
+
+class Span(NamedTuple):
+    """What calm tasks of a group have in common that are alike, know nothing of results
+    without rows, and have ids that follow one another."""
+
+    group_id: int
+    domain: str
+    applied_lease_no: int
+    open_hour: int | None
+    open_counts: bytes | None
+    checks: Sequence[str]
+    """Of each of the tasks."""
+
+
+IdRange = tuple[int, int]
+"""The first and the last of some ids that follow one another."""
 
 
 class CalmMove(NamedTuple):
@@ -63,6 +80,23 @@ SELECT id, group_id, domain, "check", expected, archived_at IS NOT NULL,
   kept_facts, left_out, unbroken_since, earlier_leases
 FROM tasks WHERE id {{in_ids}} ORDER BY id {{lock}}
 """  # noqa: S608  # constants of ours
+# Each column of each row costs as much as all the rest that SQLite does for a row. The +
+# keeps it from looking the group up, too.
+_LIST_SPANS = f"""
+SELECT u.first_id, u.last_id,
+  f.group_id, f.domain, f.applied_lease_no, f.open_hour, f.open_counts,
+  (SELECT group_concat(a."check") FROM (
+    SELECT "check" FROM tasks t
+    WHERE id BETWEEN u.first_id AND u.last_id
+      AND +group_id = f.group_id AND applied_lease_no = f.applied_lease_no
+      AND open_hour IS f.open_hour AND open_counts IS f.open_counts
+      AND archived_at IS NULL AND unbroken_since IS NULL AND coalesce(left_out, 0) = 0
+      AND {IS_CALM}
+    ORDER BY id) AS a)
+FROM {{rows}} CROSS JOIN tasks f ON f.id = u.first_id
+"""  # noqa: S608  # constants of ours
+_LIST_EXPECTED = "SELECT id, expected FROM tasks WHERE id {in_ids}"
+_ID_RANGES = RowSource({"first_id": "bigint", "last_id": "bigint"})
 _MOVES = RowSource({
     "id": "bigint",
     "completed_at": "timestamptz",
@@ -112,6 +146,62 @@ def lock_tasks(session: Session, *, ids: Collection[int]) -> dict[int, Glance]:
     lock = "" if is_sqlite(session) else "FOR NO KEY UPDATE"
     rows = run(session, _LOCK_TASKS.format(in_ids=in_ids, lock=lock), parameters)
     return {row[0]: Glance._make(row) for row in rows}
+
+
+def lock_spans(
+    session: Session, *, ranges: Sequence[IdRange]
+) -> tuple[dict[IdRange, Span], dict[int, Glance]]:
+    """Lock the tasks of some ranges; the spans among these, and tasks that were read.
+
+    SQLite, which locks nothing, reads no tasks but what spans need of them.
+    """
+    if not is_sqlite(session):
+        ids = {id_ for first, last in ranges for id_ in range(first, last + 1)}
+        tasks = lock_tasks(session, ids=ids)
+        found = {range_: _find_span(tasks, *range_) for range_ in ranges}
+        return {range_: span for range_, span in found.items() if span}, tasks
+    sql = _LIST_SPANS.format(rows=_ID_RANGES.sql(session))
+    spans: dict[IdRange, Span] = {}
+    for first, last, group_id, domain, lease_no, hour, counts, checks in run(
+        session, sql, _ID_RANGES.parameters(session, ranges)
+    ):
+        names = checks.split(",") if checks else ()
+        if len(names) == last - first + 1:
+            span = Span(group_id, domain, lease_no, hour, counts, names)
+            spans[first, last] = span
+    return spans, {}
+
+
+def _find_span(tasks: Mapping[int, Glance], first: int, last: int) -> Span | None:
+    found = [tasks[id_] for id_ in range(first, last + 1) if id_ in tasks]
+    if len(found) < last - first + 1 or len(set(map(_likeness, found))) > 1:
+        return None
+    one = found[0]
+    if one.group_id is None or one.is_archived or not one.is_calm or not is_plain(one):
+        return None
+    checks = [task.check for task in found]
+    return Span(
+        one.group_id, one.domain, one.applied_lease_no, one.open_hour, one.open_counts,
+        checks,
+    )  # fmt: skip
+
+
+def _likeness(task: Glance) -> tuple[Any, ...]:
+    return (
+        task.group_id, task.domain, task.applied_lease_no, task.open_hour,
+        task.open_counts, task.is_archived, task.is_calm, is_plain(task),
+    )  # fmt: skip
+
+
+def is_plain(task: Glance) -> bool:
+    """Whether a task knows nothing of results without rows: most never do."""
+    return task.unbroken_since is None and not task.left_out
+
+
+def list_expected(session: Session, *, ids: Collection[int]) -> dict[int, str]:
+    """What the checks of some tasks expect."""
+    in_ids, parameters = id_list(session, sorted(ids))
+    return dict(run(session, _LIST_EXPECTED.format(in_ids=in_ids), parameters))
 
 
 class RangeMove(NamedTuple):

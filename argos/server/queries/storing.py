@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
-from itertools import groupby, repeat
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
@@ -78,6 +78,13 @@ class Stored(NamedTuple):
     """Whether it was not there already."""
 
 
+class StoredRun(NamedTuple):
+    """The same of the results of a run."""
+
+    ids: Sequence[int]
+    are_new: Sequence[bool]
+
+
 _TIMINGS = {name: "integer" for name in NewResult._fields if name.endswith("_us")}
 _NEW_RESULTS = RowSource({
     "task_id": "bigint",
@@ -140,25 +147,34 @@ def add_results(session: Session, *, results: Sequence[NewResult]) -> list[Store
     return [stored[place] for place in range(len(results))]
 
 
-def add_run_results(
-    session: Session, *, runs: Sequence[RunResults]
-) -> dict[int, Stored]:
-    """The same of runs, each of other tasks; by task what became of the result.
+def add_run_results(session: Session, *, runs: Sequence[RunResults]) -> list[StoredRun]:
+    """The same of runs, each of other tasks.
 
     SQLite is told once what the results of a run have in common.
     """
-    runs = sorted(runs, key=_size)
+    places = sorted(range(len(runs)), key=lambda place: _size(runs[place]))
+    ordered = [runs[place] for place in places]
     if is_sqlite(session):
-        keys = [(id_, one.submitted_at) for one in runs for id_ in one.task_ids]
         parts = [
             (partial(_run_sql, size), [_run_row(one) for one in alike])
-            for size, alike in groupby(runs, _size)
+            for size, alike in groupby(ordered, _size)
         ]
-        stored = _add_to_sqlite(session, keys, parts)
+        keys = [(id_, one.submitted_at) for one in ordered for id_ in one.task_ids]
+        ids, are_new = _add_to_sqlite(session, keys, parts)
     else:
-        stored = _add_single(session, [each for one in runs for each in one.each()])
-    ids = (id_ for one in runs for id_ in one.task_ids)
-    return dict(zip(ids, stored, strict=True))
+        results = [each for one in ordered for each in one.each()]
+        ids, are_new = _parted(_add_single(session, results))
+    stored = {}
+    begin = 0
+    for place in places:
+        end = begin + _size(runs[place])
+        stored[place] = StoredRun(ids[begin:end], are_new[begin:end])
+        begin = end
+    return [stored[place] for place in range(len(runs))]
+
+
+def _parted(stored: Sequence[Stored]) -> StoredRun:
+    return StoredRun([one.id for one in stored], [one.is_new for one in stored])
 
 
 def _add_single(session: Session, results: Sequence[NewResult]) -> list[Stored]:
@@ -167,7 +183,8 @@ def _add_single(session: Session, results: Sequence[NewResult]) -> list[Stored]:
     keys = [(result.task_id, result.submitted_at) for result in results]
     if is_sqlite(session):
         native = list(_rows(results, moment=_moment, name=_name))
-        return _add_to_sqlite(session, keys, [(_single_sql, native)])
+        parts = [(_single_sql, native)]
+        return list(map(Stored, *_add_to_sqlite(session, keys, parts)))
     rows = list(_rows(results, moment=_as_it_is, name=_as_it_is))
     sql = _ADD_RESULTS.format(rows=_NEW_RESULTS.sql(session))
     added = run(session, sql, _NEW_RESULTS.parameters(session, rows))
@@ -178,7 +195,7 @@ def _add_to_sqlite(
     session: Session,
     keys: _Keys,
     parts: Sequence[tuple[Callable[[int], str], Sequence[Any]]],
-) -> list[Stored]:
+) -> StoredRun:
     """Write by statements, each for its rows; the keys are in the order of all rows.
 
     So are the numbers that SQLite gives: nobody else writes meanwhile.
@@ -187,9 +204,9 @@ def _add_to_sqlite(
     connection = session.connection()
     added = sum(write_chunks(connection, sql, rows) for sql, rows in parts)
     if added == len(keys):
-        return list(map(Stored, range(last_id + 1, last_id + 1 + added), repeat(True)))
+        return StoredRun(range(last_id + 1, last_id + 1 + added), (True,) * added)
     new = "SELECT task_id, id FROM results WHERE id > :last_id"
-    return _tell(session, keys, dict(run(session, new, {"last_id": last_id})))
+    return _parted(_tell(session, keys, dict(run(session, new, {"last_id": last_id}))))
 
 
 def _tell(session: Session, keys: _Keys, added: Mapping[int, int]) -> list[Stored]:
@@ -258,7 +275,7 @@ def _run_row(results: RunResults) -> tuple[Any, ...]:
         *_moments(results.submitted_at, results.received_at, _moment),
         *_stored_timings(results.timings),
         *results.task_ids,
-        *map(_stored_context, results.contexts),
+        *[None if context == "{}" else context for context in results.contexts],
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 
 from argos.core.probe import is_time_trustworthy
 from argos.core.rollup import Kind, Ledger, OpenHour, count_in, hour_of, slot
@@ -11,7 +12,7 @@ from argos.server.database import Session
 from argos.server.queries import counting as queries
 from argos.server.queries.calm import CalmMove, Glance, RangeMove
 from argos.server.queries.results import ScheduleMove, ScheduleRow, TaskMove
-from argos.server.queries.storing import NewResult, Stored
+from argos.server.queries.storing import NewResult, Stored, StoredRun
 from argos.server.services.calm import CalmRun
 
 _Answer = tuple[int | None, int, bool, int | None, int | None]
@@ -78,22 +79,25 @@ class Counting:
                 answers[answer] = answers.get(answer, 0) + 1
         self._count_times(answers)
 
-    def count_run(
-        self, run: CalmRun, stored: Mapping[int, Stored]
-    ) -> Iterator[RangeMove]:
+    def count_run(self, run: CalmRun, stored: StoredRun) -> Iterator[RangeMove]:
         """Count a calm run's results that are new; what becomes of its tasks."""
         moment, timings = run.results.submitted_at, run.results.timings
         hour = hour_of(moment)
-        new = 0
-        for (open_hour, tally, is_new), ids in _stretches(run.tasks, stored):
-            open_ = OpenHour(open_hour, tally or b"")
-            if is_new:
-                new += len(ids)
-                open_ = self._count_well(ids, open_, hour)
-            yield RangeMove(moment, run.schedule.lease_no, *open_, ids[0], ids[-1])
+        new = begin = 0
+        for stretch, span in run.stretches:
+            end = begin + len(stretch.items)
+            known = OpenHour(span.open_hour, span.open_counts or b"")
+            for ids, is_new in _alike(stretch.first_id, stored.are_new[begin:end]):
+                open_ = known
+                if is_new:
+                    new += len(ids)
+                    open_ = self._count_well(ids, known, hour)
+                yield RangeMove(moment, run.schedule.lease_no, *open_, ids[0], ids[-1])
+            begin = end
         if new and timings:
-            answer = run.schedule.id, hour, True, timings[-2], timings[-1]
-            self._count_times({answer: new})
+            total_us, error_us = timings[-2:]
+            if total_us is not None and is_time_trustworthy(total_us, error_us):
+                self._by_group.count(run.schedule.key, hour, slot(total_us), new)
 
     def _count_well(self, ids: Sequence[int], known: OpenHour, hour: int) -> OpenHour:
         """Count an ok of each of some tasks that were alike."""
@@ -149,22 +153,14 @@ class Counting:
         queries.add_group_hours(session, hours=self._by_group.closed)
 
 
-_Likeness = tuple[int | None, bytes | None, bool]
-"""The open hour, its tally, and whether the result is new."""
-
-
-def _stretches(
-    tasks: Sequence[Glance], stored: Mapping[int, Stored]
-) -> Iterator[tuple[_Likeness, Sequence[int]]]:
-    """Ids that follow one another, of tasks that are alike."""
-    ids: list[int] = []
-    last: _Likeness | None = None
-    for task in tasks:
-        likeness = task.open_hour, task.open_counts, stored[task.id].is_new
-        if last is not None and (likeness != last or task.id != ids[-1] + 1):
-            yield last, ids
-            ids = []
-        last = likeness
-        ids.append(task.id)
-    if last is not None:
-        yield last, ids
+def _alike(
+    first_id: int, are_new: Sequence[bool]
+) -> Iterator[tuple[Sequence[int], bool]]:
+    """Ids that follow one another, of tasks whose results are all new, or are not."""
+    if all(are_new):  # as nearly always
+        yield range(first_id, first_id + len(are_new)), True
+        return
+    for is_new, alike in groupby(are_new):
+        end_id = first_id + sum(1 for _ in alike)
+        yield range(first_id, end_id), is_new
+        first_id = end_id

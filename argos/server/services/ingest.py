@@ -9,7 +9,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain
+from itertools import chain, starmap
+from operator import itemgetter
 
 from argos.checks.base import FinalizeRules
 from argos.core.incident import EventKind, Outcome, Patience, Reason, Step, advance
@@ -23,12 +24,12 @@ from argos.protocol import (
     ReportAnswer,
 )
 from argos.schemas import Config
+from argos.schemas.config import Keep
 from argos.server.database import Database, Session
 from argos.server.queries import results as queries, storing
 from argos.server.queries.calm import (
     CalmMove,
     Glance,
-    lock_tasks,
     move_calm_tasks,
     move_logs,
     move_ranges,
@@ -37,14 +38,14 @@ from argos.server.queries.counting import add_gaps
 from argos.server.queries.results import ScheduleRow, TaskMove, TaskRow
 from argos.server.queries.states import StateMove, move_states, read_state, state_move
 from argos.server.queries.storing import NewResult
-from argos.server.services import peace
 from argos.server.services.agent_watch import AgentWatch, Case
-from argos.server.services.calm import CalmRun, Sieve
+from argos.server.services.calm import CalmRun
 from argos.server.services.change import Change
 from argos.server.services.counting import Counting
 from argos.server.services.judging import WELL, finalize, finalize_rules, stored_context
 from argos.server.services.keeping import Keeping
 from argos.server.services.looks import Verdicts, calm_looks, looks
+from argos.server.services.lookup import Lookup
 from argos.server.services.moves import RefusedItem, measured_at, moves_state, task_move
 from argos.server.services.publish import publish
 from argos.server.services.report import ReadItem, ReadResult, is_cut_off, read_items
@@ -112,8 +113,8 @@ class Batch:
     _states: list[StateMove] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _runs: dict[int, Run] = field(default_factory=dict)
-    _ids: list[Iterable[tuple[int, int]]] = field(default_factory=list)
-    """Of the stored results, with their items' places in the report."""
+    _ids: list[tuple[int, Sequence[int]]] = field(default_factory=list)
+    """Of the stored results, with the first of their items' places in the report."""
     _stored_at: dict[int, datetime] = field(default_factory=dict)
     """By tasks whose last run is reported once more: when it was measured."""
     _last_run: tuple[object, datetime] = (None, EPOCH)
@@ -127,9 +128,14 @@ class Batch:
         """Decide on each item, then write all at once."""
         if not read:
             return
-        self._load(session, {item.result.task_id for item in read})
         rules = finalize_rules(self.config)
-        calm, others = self._part(read, rules)
+        lookup = Lookup(session, self.agent, self.config, self.now, rules)
+        calm, others = lookup.part(
+            read, in_runs=self.config.results.keep is not Keep.CHANGES
+        )
+        self._glances, self._schedules = lookup.tasks, lookup.schedules
+        self._maintained = lookup.maintained
+        self._keeping = Keeping(self.config, self._glances, self.now)
         self._load_repeated(session, others)
         self._witnesses = Witnesses(session, agent=self.agent, now=self.now)
         verdicts = self._finalize(others, rules)
@@ -150,10 +156,13 @@ class Batch:
         stored = storing.add_results(session, results=keeping.kept)
         runs = [one.results for one in calm]
         stored_calm = storing.add_run_results(session, runs=runs)
+        calm_stored = list(zip(calm, stored_calm, strict=True))
         self._ids = [
-            zip(self._kept_places(), (one.id for one in stored), strict=True),
-            *(one.ids(stored_calm) for one in calm),
+            (place, [one.id])
+            for place, one in zip(self._kept_places(), stored, strict=True)
         ]
+        for one, of_run in calm_stored:
+            self._ids += one.ids(of_run)
         counting = Counting(
             self._moves,
             self._calm_moves,
@@ -163,7 +172,7 @@ class Batch:
         )
         counting.count(keeping.kept, stored)
         counting.count_unstored(keeping.left_out.values())
-        ranges = [move for one in calm for move in counting.count_run(one, stored_calm)]
+        ranges = list(chain.from_iterable(starmap(counting.count_run, calm_stored)))
         queries.move_tasks(session, moves=counting.task_moves())
         move_calm_tasks(
             session,
@@ -183,7 +192,8 @@ class Batch:
 
     def result_ids(self) -> list[int]:
         """The ids of the stored results, in the order of the items."""
-        return [id_ for _, id_ in sorted(chain.from_iterable(self._ids))]
+        parts = sorted(self._ids, key=itemgetter(0))
+        return list(chain.from_iterable(ids for _, ids in parts))
 
     def _kept_places(self) -> Iterable[int]:
         """The places of the results that have rows."""
@@ -191,28 +201,6 @@ class Batch:
         for place, result in zip(self._places, self._results, strict=True):
             if left_out.get(result.task_id) is not result:
                 yield place
-
-    def _load(self, session: Session, task_ids: set[int]) -> None:
-        self._glances = lock_tasks(session, ids=task_ids)
-        self._keeping = Keeping(self.config, self._glances, self.now)
-        groups = {row.group_id for row in self._glances.values()} - {None}
-        self._schedules = queries.lock_schedules(
-            session, ids=sorted(group for group in groups if group is not None)
-        )
-        self._maintained = peace.find_maintained(
-            session, self._glances, config=self.config, now=self.now
-        )
-
-    def _part(
-        self, read: Sequence[ReadItem], rules: FinalizeRules
-    ) -> tuple[Sequence[CalmRun], Sequence[ReadItem]]:
-        """The runs of which all is well and goes without saying; what is left."""
-        if self._keeping.is_sparing:
-            return [], read
-        sieve = Sieve(
-            self.agent, self.config, self.now, rules, self._glances, self._schedules
-        )
-        return sieve.part(read, maintained=self._maintained)
 
     def _load_repeated(self, session: Session, read: Sequence[ReadItem]) -> None:
         ids = [
@@ -261,7 +249,7 @@ class Batch:
         if self._keeping.is_sparing and self._moved.get(task.id) == submitted_at:
             return  # the same result twice in this batch, of which one has no row
         status, severity = verdicts[item.index]
-        context = stored_context(item, task, status)
+        context = stored_context(item, task.check, status)
         is_doubted = severity is not Severity.OK and (
             self._is_suspect or is_cut_off(item)
         )

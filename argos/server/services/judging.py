@@ -1,6 +1,7 @@
 """What the server has to say of what an agent found."""
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -23,29 +24,51 @@ def finalize(
     item: ReadItem, task: Glance, rules: FinalizeRules
 ) -> tuple[Status, Severity]:
     """The final status and the severity of a result."""
-    check = _judge(task.check)
+    return _finalize(item, task.check, task.expected, rules)
+
+
+def _finalize(
+    item: ReadItem, name: str, expected: str, rules: FinalizeRules
+) -> tuple[Status, Severity]:
+    check = judge(name)
     if check is None:
         return finalize_by_status(item.result.status)
-    return check.finalize(item.result.status, item.facts, rules, expected=task.expected)
+    return check.finalize(item.result.status, item.facts, rules, expected=expected)
 
 
-def well_context(item: ReadItem, task: Glance, rules: FinalizeRules) -> str | None:
-    """The context of a result that is well; None: it is not."""
-    if _judge(task.check) is None:
-        if item.result.status is not Status.SUCCESS:
-            return None
-    elif finalize(item, task, rules) != WELL:
-        return None
-    return stored_context(item, task, Status.SUCCESS)
+def well_contexts(
+    items: Sequence[ReadItem],
+    checks: Sequence[str],
+    expected: Mapping[int, str],
+    rules: FinalizeRules,
+) -> list[str]:
+    """The contexts of results of some checks, up to the first that is not well.
+
+    What is expected is told, by task, of checks that judge themselves only.
+    """
+    contexts: list[str] = []
+    for item, check in zip(items, checks, strict=True):
+        wanted = expected.get(item.result.task_id) if expected else None
+        if wanted is not None:
+            if _finalize(item, check, wanted, rules) != WELL:
+                break
+        elif item.result.status is not Status.SUCCESS:
+            break
+        context = item.context
+        if len(context) <= _SHORT:
+            contexts.append(_success_context(check, context))
+        else:
+            contexts.append(stored_context(item, check, Status.SUCCESS))
+    return contexts
 
 
-def stored_context(item: ReadItem, task: Glance, status: Status) -> str:
+def stored_context(item: ReadItem, name: str, status: Status) -> str:
     """The context of a result, as far as it says what is not known without it."""
     if status is not Status.SUCCESS:
         return item.context
     if len(item.context) <= _SHORT:
-        return _success_context(task.check, item.context)
-    is_silent = _is_success_silent(task.check)
+        return _success_context(name, item.context)
+    is_silent = _is_success_silent(name)
     return (
         NOTHING if is_silent and item.facts.keys() <= _EXPECTED_FACTS else item.context
     )
@@ -60,7 +83,7 @@ def _success_context(check: str, context: str) -> str:
 
 
 @cache
-def _judge(name: str) -> type[BaseCheck] | None:
+def judge(name: str) -> type[BaseCheck] | None:
     """The check, if it judges itself; most go by the status that the agent found."""
     try:
         check = get_registered_check(name)

@@ -20,7 +20,7 @@ from argos.core.schedule import EPOCH
 from argos.errors import CheckNotFound
 from argos.schemas import Config
 from argos.schemas.config import Keep
-from argos.server.queries.calm import CalmMove, Glance, LogMove
+from argos.server.queries.calm import CalmMove, Glance, LogMove, is_plain
 from argos.server.queries.results import TaskMove
 from argos.server.queries.storing import NewResult
 from argos.server.services.judging import NOTHING
@@ -110,11 +110,6 @@ class Keeping:
             move = LogMove(task.id, after.begin, after.earlier or None)
             self.log_moves.append(move)
         return True
-
-
-def is_plain(task: Glance) -> bool:
-    """Whether a task knows nothing of results without rows: most never do."""
-    return task.unbroken_since is None and not task.left_out
 
 
 def lease_log(task: Glance) -> LeaseLog:

@@ -50,7 +50,7 @@ def calm_looks(runs: Iterable[CalmRun], *, now: datetime) -> Iterator[Look]:
     """What calm runs say: all of them are well, and nobody was told of a problem."""
     for run in runs:
         if now - run.results.submitted_at < WINDOW:
-            yield Look(run.tasks[0].domain, False, False, True)
+            yield Look(run.domain, False, False, True)
 
 
 def _is_untold(task: TaskRow | None) -> bool:

@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -85,8 +84,7 @@ class ReportError(ValueError):
     """The report as a whole cannot be read."""
 
 
-@dataclass(slots=True)
-class ReadItem:
+class ReadItem(msgspec.Struct, gc=False):
     """One item of a report that can be used."""
 
     index: int
@@ -150,6 +148,11 @@ def read_items(
     read: list[ReadItem] = []
     refused: list[Refusal] = []
     for index, item in enumerate(items, first_index):
+        if isinstance(item, ReadResult) and 0 < item.task_id <= MAX_ID:
+            raw = bytes(item.context)
+            if len(raw) <= _SHORT and (text := _plain_text(raw)) is not None:
+                read.append(ReadItem(index, item, text))  # as nearly all
+                continue
         try:
             read.append(_read_item(index, item))
         except ValueError as err:
@@ -175,8 +178,7 @@ def _take_read(index: int, result: ReadResult) -> ReadItem:
     if not 0 < result.task_id <= MAX_ID:
         raise ValueError("There is no such task.")
     raw = bytes(result.context)
-    text = _plain_text(raw) if len(raw) <= _SHORT else _plain_text.__wrapped__(raw)
-    if text is not None:
+    if (text := _plain_text.__wrapped__(raw)) is not None:
         return ReadItem(index, result, text)
     context = json.loads(raw, parse_int=_parse_int)
     if not isinstance(context, dict):

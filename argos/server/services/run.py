@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from argos.core.schedule import effective_period, missed_runs, next_run
 from argos.core.severity import Severity
@@ -13,6 +14,11 @@ from argos.server.services.second_opinion import Question
 def is_in_trouble(severity: Severity, told: Severity) -> bool:
     """Whether the next run is to come sooner: it fails, or recovers."""
     return severity is not Severity.OK or told is not Severity.OK
+
+
+@lru_cache(maxsize=1024)  # of a fleet, most groups have one of a few
+def _minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
 
 
 @dataclass(slots=True)
@@ -45,7 +51,7 @@ class Run:
 
     def end(self) -> ScheduleMove:
         schedule = self.schedule
-        frequency = timedelta(minutes=schedule.frequency)
+        frequency = _minutes(schedule.frequency)
         ended_at = self.ended_at
         assert ended_at is not None
         if schedule.leased_at is not None:
@@ -57,7 +63,7 @@ class Run:
             key=schedule.key,
             recheck_delay=None
             if self.recheck_delay is None
-            else timedelta(minutes=self.recheck_delay),
+            else _minutes(self.recheck_delay),
         )
         if self.question is not None:
             upcoming = self.ended_at or ended_at
@@ -85,6 +91,6 @@ class Run:
         planned_at = self.schedule.next_run
         if planned_at is None or not self.missed:
             return None
-        period = effective_period(timedelta(minutes=self.schedule.frequency))
+        period = effective_period(_minutes(self.schedule.frequency))
         end = planned_at + self.missed * period
         return NewGap(self.schedule.key, planned_at, end, self.missed)

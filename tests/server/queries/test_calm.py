@@ -117,6 +117,84 @@ def test_a_calm_move_adds_a_run_to_the_history_as_the_rule_does(
     assert history == RunHistory(bits).push(failed=False)
 
 
+@pytest.fixture
+def calm_ids(database, now) -> list[int]:
+    """Three calm tasks of a group that are alike, and one of another group."""
+    with database.transaction() as session:
+        names = ["status-is", "body-contains", "headers-have"]
+        ids = task_ids(session, add_group(session, "a", due_at=now, checks=names).id)
+        ids += task_ids(session, add_group(session, "b", due_at=now).id)
+        session.execute(
+            update(Task).values(
+                severity=Severity.OK, last_status=Status.SUCCESS, severity_since=now,
+                completed_at=now, run_history=ALL_OK, applied_lease_no=6, open_hour=3,
+                open_counts=b"\0\1",
+            )
+        )  # fmt: skip
+    return ids
+
+
+def spans_of(database, *ranges):
+    with database.transaction() as session:
+        return calm.lock_spans(session, ranges=ranges)[0]
+
+
+def test_calm_tasks_that_are_alike_make_a_span(database, calm_ids):
+    first, _, last, other = calm_ids
+    with database.reading() as session:
+        group_id, domain = session.execute(
+            select(Task.group_id, Task.domain).where(Task.id == first)
+        ).one()
+
+    spans = spans_of(database, (first, last), (other, other), (other + 1, other + 2))
+
+    assert spans.keys() == {(first, last), (other, other)}
+    checks = ["status-is", "body-contains", "headers-have"]
+    assert spans[first, last] == (group_id, domain, 6, 3, b"\0\1", checks)
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"applied_lease_no": 7}, {"open_hour": 4}, {"open_hour": None},
+        {"open_counts": b"\0\2"}, {"open_counts": None}, {"archived_at": EPOCH},
+        {"unbroken_since": 1}, {"left_out": 1}, {"severity": Severity.WARNING},
+        {"told_severity": Severity.WARNING}, {"group_id": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_tasks_of_which_one_is_different_make_no_span(
+    database, calm_ids, place, change
+):
+    first, _, last, _ = calm_ids
+    with database.transaction() as session:
+        which = Task.id == calm_ids[place]
+        session.execute(update(Task).where(which).values(change))
+
+    assert not spans_of(database, (first, last))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"archived_at": EPOCH}, {"unbroken_since": 1}, {"left_out": 1},
+        {"severity": Severity.WARNING}, {"group_id": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_tasks_that_are_alike_but_not_calm_make_no_span(database, calm_ids, change):
+    with database.transaction() as session:
+        session.execute(update(Task).values(change))
+
+    assert not spans_of(database, (calm_ids[0], calm_ids[2]))
+
+
+def test_tasks_of_two_groups_make_no_span(database, calm_ids):
+    assert not spans_of(database, (calm_ids[0], calm_ids[3]))
+    assert not spans_of(database, (calm_ids[0], calm_ids[2] + 9))
+
+
 def test_ranges_are_moved_as_their_tasks_would_be(database, now):
     later = now + timedelta(minutes=5)
     with database.transaction() as session:

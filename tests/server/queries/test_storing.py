@@ -10,7 +10,6 @@ from argos.server.database import Database
 from argos.server.models import Result
 from argos.server.queries.storing import (
     RunResults,
-    Stored,
     add_results,
     add_run_results,
 )
@@ -52,20 +51,20 @@ def test_the_results_of_a_run_are_those_that_it_has_one_by_one(database, tasks, 
 def test_what_is_there_already_is_told_from_what_is_new(database, tasks, now):
     first = [a_run(tasks[1:2], now)]
     with database.transaction() as session:
-        known = add_run_results(session, runs=first)
-        assert add_run_results(session, runs=first) == {
-            id_: Stored(each.id, False) for id_, each in known.items()
-        }
+        [([known], _)] = add_run_results(session, runs=first)
+        assert add_run_results(session, runs=first) == [([known], [False])]
 
     with database.transaction() as session:
-        runs = [a_run(tasks[:2], now), a_run(tasks[2:], now)]
+        # The shorter one is written first.
+        runs = [a_run(tasks[2:], now), a_run(tasks[:2], now)]
         stored = add_run_results(session, runs=runs)
 
-    assert [stored[id_].is_new for id_ in tasks] == [True, False, True, True, True]
-    assert stored[tasks[1]].id == known[tasks[1]].id
+    assert [one.are_new for one in stored] == [[True] * 3, [True, False]]
+    assert stored[1].ids[1] == known
+    ids = [id_ for one in stored for id_ in one.ids]
     with database.reading() as session:
         rows = session.execute(select(Result.task_id, Result.id))
-        assert dict(rows.all()) == {id_: stored[id_].id for id_ in tasks}
+        assert dict(rows.all()) == dict(zip([*tasks[2:], *tasks[:2]], ids, strict=True))
 
 
 def rows_of(database: Database) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from argos.core.matching import Matcher
-from argos.core.rollup import compact
+from argos.core.rollup import Kind, compact, unpack
 from argos.core.severity import Severity
 from argos.protocol import ReportAnswer
 from argos.schemas import Config
@@ -30,7 +30,7 @@ from argos.server.queries.leased import LeasedTask
 from argos.server.queries.leases import lease_groups
 from argos.server.queries.silences import NewSilence
 from argos.server.services import peace
-from argos.server.services.calm import CalmRun, Sieve
+from argos.server.services.calm import CalmRun, Sieve, Stretch
 from argos.server.services.ingest import ingest
 from tests.server.factories import add_group, task_ids
 
@@ -168,13 +168,17 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[CalmRun]:
     return runs
 
 
+def find_none(_: Sieve, read: list[Stretch], **__: Any) -> Any:
+    return [], [item for stretch in read for item in stretch.items]
+
+
 def test_whatever_happens_beside(
     database, other_database, config, now, found, monkeypatch
 ):
     whole = Fleet(database, config, now)
     whole.maintain("site1.example.org")
     whole.live()
-    monkeypatch.setattr(Sieve, "part", lambda _, read, **__: ([], read))
+    monkeypatch.setattr(Sieve, "part", find_none)
     single = Fleet(other_database, config, now)
     single.maintain("site1.example.org")
     single.live()
@@ -197,7 +201,7 @@ def report(
     with database.transaction() as session:
         add_group(session, "a", due_at=now, checks=["status-is"] * 3, frequency=1.0)
 
-    def post(*changes: dict[str, Any]) -> ReportAnswer:
+    def post(*changes: dict[str, Any], times: int = 1) -> ReportAnswer:
         moment = next(moments)
         with database.transaction() as session:
             tasks = lease_groups(
@@ -216,7 +220,9 @@ def report(
         ]
         for item, change in zip(items, changes, strict=False):
             item.update(change)
-        return ingest(database, agent="anna", items=items, config=config, now=moment)
+        return ingest(
+            database, agent="anna", items=items * times, config=config, now=moment
+        )
 
     return post
 
@@ -229,8 +235,25 @@ def report(
 def test_a_run_that_is_not_the_same_in_all_is_not_calm(report, found, change):
     report()
     report()
-    assert len(found.pop().tasks) == 3
+    assert len(found.pop().results.task_ids) == 3
 
     report({}, change)
 
     assert found == []
+
+
+def test_a_run_that_is_twice_in_a_report_is_counted_once(report, found, database):
+    report()
+    report()
+    found.clear()
+
+    answer = report(times=2)
+
+    assert len(answer.result_ids) == 6
+    assert len(set(answer.result_ids)) == 3
+    assert found == []
+    with database.reading() as session:
+        counts = [
+            unpack(tally or b"") for tally in session.scalars(select(Task.open_counts))
+        ]
+    assert counts == [{Kind.OK: 3}] * 3
