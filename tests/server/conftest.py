@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,13 @@ from tests.server.demo_data import seed_demo
 from tests.server.demo_sites import Site, demo_sites
 from tests.server.factories import make_config
 
+NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+
 
 @pytest.fixture
 def now() -> datetime:
     """A moment to stand on."""
-    return datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+    return NOW
 
 
 @pytest.fixture(scope="session")
@@ -69,27 +72,79 @@ def migrated_postgresql(
     postgresql_admin.execute(sql.SQL("DROP DATABASE {}").format(identifier))
 
 
+@pytest.fixture(scope="session")
+def seeded_sqlite(
+    migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory, password_hash: str
+) -> Path:
+    """A SQLite file with the fleet, to be copied."""
+    path = tmp_path_factory.mktemp("seeded") / "argos.db"
+    shutil.copy(migrated_sqlite, path)
+    _seed(f"sqlite:///{path}", password_hash)
+    return path
+
+
+@pytest.fixture(scope="session")
+def seeded_postgresql(
+    migrated_postgresql: str,
+    postgresql_server: str,
+    postgresql_admin: psycopg.Connection,
+    password_hash: str,
+) -> Iterator[str]:
+    """The name of a PostgreSQL database with the fleet, to be copied."""
+    name = f"seeded_{uuid.uuid4().hex}"
+    _copy_database(postgresql_admin, migrated_postgresql, name)
+    url = make_url(postgresql_server).set(database=name)
+    _seed(url.render_as_string(hide_password=False), password_hash)
+    yield name
+    postgresql_admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def _seed(url: str, password_hash: str) -> None:
+    with closing(Database(url)) as database, database.transaction() as session:
+        seed_demo(
+            session,
+            now=NOW,
+            sites=_fleet(),
+            span=timedelta(hours=1),
+            password_hash=password_hash,
+        )
+
+
+def _copy_database(admin: psycopg.Connection, template: str, name: str) -> None:
+    admin.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
+    )
+
+
 @pytest.fixture
-def migrated_sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+def content(request: pytest.FixtureRequest) -> str:
+    """What a fresh database has: the schema, or the fleet, too."""
+    return "seeded" if "seeded" in request.fixturenames else "migrated"
+
+
+@pytest.fixture
+def migrated_sqlite_url(
+    request: pytest.FixtureRequest, content: str, tmp_path: Path
+) -> str:
     """The URL of a fresh SQLite database that has the schema."""
     path = tmp_path / "argos.db"
-    shutil.copy(migrated_sqlite, path)
+    shutil.copy(request.getfixturevalue(f"{content}_sqlite"), path)
     return f"sqlite:///{path}"
 
 
 @pytest.fixture
 def migrated_postgresql_url(
-    migrated_postgresql: str,
+    request: pytest.FixtureRequest,
+    content: str,
     postgresql_server: str,
     postgresql_admin: psycopg.Connection,
 ) -> Iterator[str]:
     """The URL of a fresh PostgreSQL database that has the schema."""
     name = f"test_{uuid.uuid4().hex}"
-    postgresql_admin.execute(
-        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-            sql.Identifier(name), sql.Identifier(migrated_postgresql)
-        )
-    )
+    template = request.getfixturevalue(f"{content}_postgresql")
+    _copy_database(postgresql_admin, template, name)
     url = make_url(postgresql_server).set(database=name)
     yield url.render_as_string(hide_password=False)
     postgresql_admin.execute(
@@ -159,6 +214,10 @@ def clock(now: datetime) -> TurnedClock:
 @pytest.fixture
 def fleet() -> list[Site]:
     """Nine websites, in all kinds of trouble and in none."""
+    return _fleet()
+
+
+def _fleet() -> list[Site]:
     return [site for site in demo_sites() if site.host in FLEET]
 
 
@@ -169,18 +228,8 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def seeded(
-    database: Database, fleet: list[Site], now: datetime, password_hash: str
-) -> Database:
-    """A database with the fleet and the last hour of its results."""
-    with database.transaction() as session:
-        seed_demo(
-            session,
-            now=now,
-            sites=fleet,
-            span=timedelta(hours=1),
-            password_hash=password_hash,
-        )
+def seeded(database: Database) -> Database:
+    """A database with the fleet and the last hour of its results; see `content`."""
     return database
 
 

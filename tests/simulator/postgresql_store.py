@@ -8,12 +8,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
-from sqlalchemy import event, make_url
+from sqlalchemy import make_url
 
 from argos.server.database import Database
 from argos.server.migrations.runner import migrate
 from tests.simulator.diary import Trigger, triggers
 from tests.simulator.disk import Disk, Fault
+from tests.simulator.engines import Engines
 
 PING = "SELECT 1"
 """Asked of each connection before it is used; it costs a third of the time, and of ours
@@ -94,17 +95,13 @@ class PostgreSQLStore:
 
     def open(self, disk: Disk) -> Database:
         """The product's own database object, with the faults of a process."""
-        database = _IDLE.pop() if _IDLE else _make_database(self._url)
-        for engine in database.engines:
-            _PLACES[engine.dialect] = (self._name, disk)
-        return database
+        return _ENGINES.open(self._url, self._name, disk)
 
     def close(self, database: Database, disk: Disk) -> None:
         """Close all connections; it will serve another process, compiled as it is."""
-        database.close()
+        _ENGINES.close(database)
         for connection in disk.connections:
             connection.cut()
-        _IDLE.append(database)
 
     def delete(self) -> None:
         """Drop the database."""
@@ -188,29 +185,13 @@ class _Cursor(psycopg.Cursor[Any]):
             connection.told_s = now_s
 
 
-_IDLE: list[Database] = []
-_PLACES: dict[Any, tuple[str, Disk]] = {}
-
-
-def _make_database(url: str) -> Database:
-    database = Database(url)
-    for engine in database.engines:
-        event.listen(engine, "do_connect", _use_our_connections)
-        # After what the product does: nobody is to be held up while he makes a
-        # connection, as all others would wait for the pool.
-        event.listen(engine, "connect", _expose_to_fate)
-        # See the same of SQLite.
-        engine.connect().close()
-        engine.dispose()
-    return database
-
-
-def _use_our_connections(
-    dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
+def _connect(
+    name: str | None, disk: Disk | None, arguments: list[Any], options: dict[str, Any]
 ) -> _Connection:
-    name, disk = _PLACES.get(dialect, (parameters["dbname"], None))
     # However busy this machine is, no time passes in the world meanwhile.
-    changed = {**parameters, "dbname": name, "connect_timeout": 60}
+    changed = {**options, "connect_timeout": 60}
+    if name is not None:
+        changed["dbname"] = name
     connection = _Connection.connect(*arguments, **changed)
     connection.future_disk = disk
     if disk is not None:
@@ -219,4 +200,9 @@ def _use_our_connections(
 
 
 def _expose_to_fate(connection: Any, _entry: object) -> None:
+    # Not before: nobody is to be held up while he makes a connection, as all others
+    # would wait for the pool.
     connection.disk = connection.future_disk
+
+
+_ENGINES = Engines(_connect, _expose_to_fate)

@@ -1,18 +1,17 @@
 """A SQLite that fails where it is told to."""
 
 import sqlite3
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import event
-
 from argos.server.database import Database
 from argos.server.migrations.runner import migrate
 from tests.simulator.diary import Trigger, triggers
 from tests.simulator.disk import Disk, Fault
+from tests.simulator.engines import Engines
 
 
 class SQLiteStore:
@@ -34,17 +33,13 @@ class SQLiteStore:
 
     def open(self, disk: Disk) -> Database:
         """The product's own database object, on the disk of a process."""
-        database = _IDLE.pop() if _IDLE else _make_database()
-        for engine in database.engines:
-            _PLACES[engine.dialect] = (self._path, disk)
-        return database
+        return _ENGINES.open("sqlite:////simulated.db", self._path, disk)
 
     def close(self, database: Database, disk: Disk) -> None:
         """Close all connections; it will serve another process, compiled as it is."""
-        database.close()
+        _ENGINES.close(database)
         for connection in disk.connections:
             sqlite3.Connection.close(connection)
-        _IDLE.append(database)
 
     def delete(self) -> None:
         """It goes with its folder."""
@@ -101,46 +96,20 @@ def _raise(fault: Fault | None) -> None:
     raise error
 
 
-_IDLE: list[Database] = []
-_PLACES: dict[Any, tuple[Path, Disk]] = {}
-
-
-def _make_database() -> Database:
-    # Which file it is, `_use_our_connections` decides.
-    database = Database("sqlite:////simulated.db")
-    # Nobody runs beside us; a thread that is held up must not hold up all others.
-    database._write_turn = nullcontext()
-    for engine in database.engines:
-        event.listen(engine, "do_connect", _use_our_connections)
-        # Afterwards, as the product's own pragmas come first. What is tested is what we
-        # do with the disk, not the disk itself.
-        event.listen(engine, "connect", _forgo_sync)
-        # An engine's first connection asks what SQLite can do. It must meet no fate, or
-        # the first simulation of a process would go another way than all later ones.
-        engine.connect().close()
-        engine.dispose()
-    return database
-
-
-def _use_our_connections(
-    dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]
-) -> None:
-    if dialect not in _PLACES:
-        arguments[:] = [":memory:"]
-        parameters["factory"] = _Connection
-        return
-    path, disk = _PLACES[dialect]
-
-    def connect(*args: Any, **options: Any) -> _Connection:
-        connection = _Connection(*args, **options)
-        connection.disk = disk
+def _connect(
+    path: Path | None, disk: Disk | None, _: list[Any], options: dict[str, Any]
+) -> _Connection:
+    connection = _Connection(":memory:" if path is None else path, **options)
+    connection.disk = disk
+    if disk is not None:
         disk.connections.append(connection)
         connection.create_function("sim_now", 0, disk.true_seconds)
-        return connection
-
-    arguments[:] = [str(path)]
-    parameters["factory"] = connect
+    return connection
 
 
 def _forgo_sync(connection: Any, _entry: object) -> None:
+    # What is tested is what we do with the disk, not the disk itself.
     sqlite3.Connection.execute(connection, "PRAGMA synchronous=OFF")
+
+
+_ENGINES = Engines(_connect, _forgo_sync)

@@ -70,6 +70,9 @@ _HOLD_ON = """
 UPDATE deliveries SET held_until = u.held_until, held_by = u.held_by
 FROM {rows} WHERE deliveries.id = u.id AND deliveries.held_until IS NOT NULL
 """
+_ANY_HELD_OVER = (
+    select(Delivery.id).where(Delivery.held_until <= bindparam("now")).limit(1)
+)
 
 
 def lock_held_of(
@@ -88,6 +91,11 @@ def lock_held_of(
         .with_for_update(of=Delivery)
     )
     return [HeldDelivery._make(row) for row in rows]
+
+
+def has_held_over(session: Session, *, now: datetime) -> bool:
+    """Whether anything is to be looked at again."""
+    return session.scalar(_ANY_HELD_OVER, {"now": now}) is not None
 
 
 def list_held_over(

@@ -125,6 +125,11 @@ def pull_back(session: Session, *, moves: Sequence[PullBack]) -> None:
         session.execute(statement, _PULLED.parameters(session, moves))
 
 
+def has_stalled_groups(session: Session) -> bool:
+    """Whether runs of any group have ended without a report again and again."""
+    return session.scalar(_STALLED_GROUPS.limit(1)) is not None
+
+
 def lock_stalled_tasks(session: Session, *, count: int) -> dict[int, int | None]:
     """Tasks that show a result although their runs have long ended without a report.
 

@@ -209,32 +209,33 @@ def mend_queue(work: Work) -> None:
     if notices:
         log.warning("%s notices waited for a clock that was set back.", notices)
     longest_lease = timedelta(seconds=work.config.recurring_tasks.max_lock_seconds)
-    with work.transaction() as session:
+    with work.database.reading() as session:
         stranded = queries.list_stranded(
             session,
             now=work.now,
             margin=longest_lease + timedelta(minutes=1),
             count=CHUNK_ROWS,
         )
-        queries.pull_back(
-            session,
-            moves=[
-                queries.PullBack(
-                    group.id, group.lease_no, _grid_place(group, after=work.now)
-                )
-                for group in stranded
-            ],
-        )
-    if stranded:
-        log.warning(
-            "%s task groups were due too late, as if a clock had been set back.",
-            len(stranded),
-        )
+    if not stranded:
+        return
+    moves = [
+        queries.PullBack(group.id, group.lease_no, _grid_place(group, after=work.now))
+        for group in stranded
+    ]
+    with work.transaction() as session:
+        queries.pull_back(session, moves=moves)
+    log.warning(
+        "%s task groups were due too late, as if a clock had been set back.",
+        len(stranded),
+    )
     work.wants_more = len(stranded) == CHUNK_ROWS
 
 
 def show_stalls(work: Work) -> None:
     """Show tasks as unknown whose runs end without a report again and again."""
+    with work.database.reading() as session:
+        if not queries.has_stalled_groups(session):
+            return
     with work.transaction() as session:
         stalled = queries.lock_stalled_tasks(session, count=CHUNK_ROWS)
         if not stalled:

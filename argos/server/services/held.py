@@ -124,6 +124,9 @@ def leave_to_speakers(
 
 def let_go(work: Work) -> None:
     """Tell what nothing keeps back any more."""
+    with work.database.reading() as session:
+        if not queries.has_held_over(session, now=work.now):
+            return
     with work.transaction() as session:
         found = queries.list_held_over(session, now=work.now, count=CHUNK_ROWS)
         if not found:

@@ -68,12 +68,17 @@ def _drop_suspects_findings(work: Work) -> None:
 
 
 def _tell_unanswered(work: Work, watched_since: datetime) -> None:
-    with work.transaction() as session:
-        ids = states.list_unanswered(
-            session, now=work.now, watched_since=watched_since, count=CHUNK_ROWS
-        )
-        if not ids:
+    list_unanswered = partial(
+        states.list_unanswered,
+        now=work.now,
+        watched_since=watched_since,
+        count=CHUNK_ROWS,
+    )
+    with work.database.reading() as session:
+        if not list_unanswered(session):
             return
+    with work.transaction() as session:
+        ids = list_unanswered(session)
         rows = queries.lock_tasks(session, ids=sorted(ids))
         found = states.list_doubtful_results(session, ids=list(rows))
         changes, news = [], []

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -74,8 +75,12 @@ class Work:
         """
         with self.database.transaction() as session:
             self._hold(session)
+            # Until the transaction ends nobody else can claim it.
+            held_at, kept = self._means.clock.utcnow(), deepcopy(self.note)
             yield session
-            self._hold(session)
+            passed = self._means.clock.utcnow() - held_at
+            if self.note != kept or abs(passed) > self._duty.claim / 10:
+                self._hold(session)
 
     def _hold(self, session: Session) -> None:
         until = self._means.clock.utcnow() + self._duty.claim

@@ -67,6 +67,12 @@ def at() -> datetime:
 
 
 @pytest.fixture
+def content() -> str:
+    """The fleet stands at another moment here; it is added to the schema."""
+    return "migrated"
+
+
+@pytest.fixture
 def seeded(database: Database, at: datetime) -> Database:
     """The fleet, with two hours of results; `admin` is logged in."""
     sites = [site for site in demo_sites() if site.host in FLEET]
