@@ -1,7 +1,8 @@
 """Calls to the server on connections of our own, which are kept.
 
-httpx2 asks for them as it asks its own transport, which needs five times the CPU for a
-report, and is there for what this one does not do: proxies.
+httpx2 asks for them as it asks its own transport, which takes an agent 20 us more for
+each page over HTTP, a seventh of all its CPU, and is there for what this one does not
+do: proxies.
 """
 
 import asyncio
