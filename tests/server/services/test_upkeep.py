@@ -132,6 +132,39 @@ def test_duty_of_a_server_that_died_is_taken_over_when_its_claim_ends(
     assert get_duty("a").term == 2
 
 
+def test_note_is_kept_with_the_work_that_it_is_of(keep, clock, get_duty):
+    def die(work: Work) -> None:
+        with work.transaction():
+            work.note = {"done": 1}
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        keep(Duty("a", MINUTE, die)).do_due()
+
+    assert get_duty("a").note == {"done": 1}
+
+
+@pytest.mark.parametrize(
+    ("lasted", "prolonged"),
+    [(CLAIM_INTERVAL / 20, 0 * MINUTE), (CLAIM_INTERVAL / 2, CLAIM_INTERVAL / 2)],
+    ids=["short", "long"],
+)
+def test_claim_is_prolonged_once_more_after_work_that_took_long(
+    keep, clock, get_duty, lasted, prolonged
+):
+    begun = clock.now
+
+    def die(work: Work) -> None:
+        with work.transaction():
+            clock.now += lasted
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        keep(Duty("a", MINUTE, die)).do_due()
+
+    assert get_duty("a").due_at == begun + CLAIM_INTERVAL + prolonged
+
+
 def test_server_that_lost_its_turn_writes_nothing_any_more(
     keep, clock, database, get_duty, caplog
 ):
