@@ -8,6 +8,7 @@ from argos.agent.engine.failure import CurlCode
 from argos.agent.engine.outcome import Finish
 from argos.agent.engine.poller import Poller
 from argos.agent.engine.profile import Profiles, aim
+from argos.agent.engine.tcp_info import count_read_bytes
 from argos.agent.engine.transfer import Intake, Transfer
 from argos.clock import Clock
 from argos.core.options import HTTPVersion
@@ -16,6 +17,9 @@ WhenDone = Callable[[Transfer, Finish], None]
 """Gets a transfer and how it ended, to be asked for details there and then."""
 PROD_EVERY = 0.25
 """Seconds."""
+MAX_IDLE_BYTES = 1024 * 1024
+"""So much may come over HTTP/2 while the body does not grow: headers, and frames that say
+nothing of the answer. libcurl reads and drops those, and ends but a few kinds of floods."""
 _CLEAN_ENDS = frozenset({CurlCode.OK, CurlCode.WRITE_ERROR})
 """All was read, or as much of the body as was wanted."""
 
@@ -38,8 +42,9 @@ class Driver:
         self._profiles = Profiles(ca_file=ca_file)
         self._running: dict[pycurl.Curl, Transfer] = {}
         self._timer_at: float | None = None
-        self._restless: set[pycurl.Curl] = set()
-        """Those of the running ones that are to be prodded."""
+        self._restless: dict[pycurl.Curl, tuple[int, int]] = {}
+        """Those of the running ones that are to be prodded, with the bytes of the body
+        that they had when it grew last, and those that had been read by then."""
         self._prod_at = 0.0
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_SOCKETFUNCTION, poller.on_socket)
@@ -64,7 +69,7 @@ class Driver:
         if transfer.request.connection.http_version is not HTTPVersion.V1_1:
             if not self._restless:
                 self._prod_at = self._clock.monotonic() + PROD_EVERY
-            self._restless.add(curl)
+            self._restless[curl] = 0, 0
         self._multi.add_handle(curl)
 
     def cancel(self, transfer: Transfer) -> None:
@@ -92,15 +97,28 @@ class Driver:
             self._prod_at = now + PROD_EVERY
 
     def _prod(self) -> None:
-        """Have libcurl look at connections on which nothing happens.
+        """Have libcurl look at connections on which nothing happens, and end floods.
 
         It ends an HTTP/2 session that is not as it should be, but may wait for the other
         side to notice that, until the time is over.
         """
-        for curl in self._restless:
+        for curl in list(self._restless):
             fd = curl.getinfo(pycurl.ACTIVESOCKET)
-            if fd >= 0:
+            if fd < 0:
+                continue
+            if self._is_flooded(curl, fd):
+                self._finish(curl, CurlCode.HTTP2, "frames without end")
+            else:
                 self.process(fd, pycurl.CSELECT_IN)
+
+    def _is_flooded(self, curl: pycurl.Curl, fd: int) -> bool:
+        body, read = self._running[curl].body_size, count_read_bytes(fd)
+        known_body, read_then = self._restless[curl]
+        if body > known_body:
+            # libcurl may hold more of it back: only what comes from now on counts.
+            self._restless[curl] = body, read
+            return False
+        return read - read_then > MAX_IDLE_BYTES
 
     def resume(self) -> None:
         """Let the bodies go on that had their share of the last turn."""
@@ -149,7 +167,7 @@ class Driver:
 
     def _set_free(self, curl: pycurl.Curl, *, is_clean: bool) -> None:
         transfer = self._running.pop(curl)
-        self._restless.discard(curl)
+        self._restless.pop(curl, None)
         if transfer.curl is curl:
             transfer.curl = None
         profile = transfer.target.profile

@@ -99,6 +99,11 @@ class Transfer:
         """The body as it came, at most the probe's cap of it."""
         return bytes(self._body)
 
+    @property
+    def body_size(self) -> int:
+        """How many bytes of the body have come."""
+        return len(self._body)
+
     def release(self) -> None:
         """Give the memory of the body back."""
         self.intake.used -= len(self._body)

@@ -114,8 +114,7 @@ _member(
         ANSWER,
         endless=data(b"\xff" + bytes(255), flags=PADDED) * 50,
     ),
-    fails(TIMEOUT),
-    timeout=SHORT,
+    fails(PROTOCOL, "frames without end"),
 )
 _member(
     "pings for ever",
@@ -126,8 +125,7 @@ _member(
 _member(
     "window updates for ever",
     speaking(endless=frame(Kind.WINDOW_UPDATE, payload=_number(1)) * 100),
-    fails(TIMEOUT),
-    timeout=SHORT,
+    fails(PROTOCOL, "frames without end"),
 )
 _member(
     "body without end",
