@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from argos.agent.engine.interface import EngineSettings
 from argos.agent.engine.link import worker_environment
 from argos.agent.engine.wire import (
+    QUEUE,
     READY,
     RUN,
     FrameReader,
@@ -45,8 +46,9 @@ class BusyWorker:
         self.tell(*((RUN, number, KEY) for number in numbers))
 
     def receive(self) -> list[tuple[object, ...]]:
-        """What the worker says next."""
-        return self._reader.feed(self._sock.recv(CHUNK))
+        """What the worker says next, but for how long its queue is."""
+        said = self._reader.feed(self._sock.recv(CHUNK))
+        return [item for item in said if item[0] != QUEUE]
 
     def run(self, seconds: float) -> int:
         """Begin a probe for each that ends, for so long; return how many ended."""
