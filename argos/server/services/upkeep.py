@@ -102,6 +102,16 @@ class Duty:
     """A step of it may take minutes: no other duty is to wait for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a turn ended."""
+
+    turn: queries.Turn
+    interval: timedelta
+    """Until the next one."""
+    note: dict[str, Any] | None
+
+
 class Upkeep:
     """A thread that does the duties that are due, one after the other."""
 
@@ -119,6 +129,8 @@ class Upkeep:
         self._means = replace(means, should_stop=self._stop.is_set)
         self._on_look = on_look
         self._duties: Mapping[str, Duty] = {duty.name: duty for duty in duties}
+        self._endings: list[_Ending] = []
+        """Of turns, not written yet."""
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
     def start(self) -> None:
@@ -153,6 +165,7 @@ class Upkeep:
 
     def do_due(self) -> None:
         """Do all that is due; what fails is logged, and keeps nothing else from us."""
+        self._write_endings()
         now = self._means.clock.utcnow()
         with self._means.database.reading() as session:
             due = queries.list_due_duties(session, now=now)
@@ -190,8 +203,26 @@ class Upkeep:
         self._finish(turn, work, timedelta() if work.wants_more else duty.interval)
 
     def _finish(self, turn: queries.Turn, work: Work, interval: timedelta) -> None:
-        now = self._means.clock.utcnow()
-        with self._means.database.transaction() as session:
-            queries.finish_duty(
-                session, turn=turn, now=now, due_at=now + interval, note=work.note
-            )
+        self._endings.append(_Ending(turn, interval, work.note))
+        self._write_endings()
+
+    def _write_endings(self) -> None:
+        """Let turns end, also those at whose end the database was away.
+
+        Else nobody would do these duties until the claims have run out.
+        """
+        while self._endings:
+            ending = self._endings.pop()
+            now = self._means.clock.utcnow()
+            try:
+                with self._means.database.transaction() as session:
+                    queries.finish_duty(
+                        session,
+                        turn=ending.turn,
+                        now=now,
+                        due_at=now + ending.interval,
+                        note=ending.note,
+                    )
+            except DatabaseError:
+                self._endings.append(ending)
+                raise

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from argos.errors import DatabaseUnreachable
 from argos.server.models import (
     Duty as DutyRow,
     User,
@@ -107,6 +108,37 @@ def test_duty_that_wants_more_has_its_next_turn_at_once(keep):
         upkeep.do_due()
 
     assert len(turns) == 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_turn_at_whose_end_the_database_was_away_ends_when_it_is_back(
+    keep, clock, database, get_duty, monkeypatch, fails
+):
+    turns = []
+
+    def away(*_: object) -> Any:
+        raise DatabaseUnreachable("it restarts")
+
+    def lose_the_database(work: Work) -> None:
+        turns.append(work.now)
+        if len(turns) == 1:
+            monkeypatch.setattr(database, "transaction", away)
+            if fails:
+                away()
+
+    upkeep = keep(Duty("a", timedelta(seconds=1), lose_the_database))
+    with pytest.raises(DatabaseUnreachable):
+        upkeep.do_due()
+    with pytest.raises(DatabaseUnreachable):
+        upkeep.do_due()
+    monkeypatch.undo()
+
+    upkeep.do_due()
+    clock.move(seconds=1)
+    upkeep.do_due()
+
+    assert len(turns) == 2
+    assert (get_duty("a").term, get_duty("a").holder) == (2, None)
 
 
 def test_duty_of_a_server_that_died_is_taken_over_when_its_claim_ends(
