@@ -109,7 +109,7 @@ def fill_in(
         raise TemplateError(f"it is not JSON once it is filled in: {err}") from err
     except Fault as err:
         raise TemplateError(str(err)) from err
-    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as err:
+    except Exception as err:  # a template is a program, and may fail in any way
         raise TemplateError(f"{type(err).__name__}: {err}") from err
     return filled
 

@@ -84,6 +84,7 @@ def test_a_body_has_gaps_where_there_is_no_single_event():
         ("{% include '/etc/passwd' %}", "no loader"),
         ("{{ title | nope }}", "No filter named 'nope'"),
         ("{{ title + 1 }}", "TypeError"),
+        ("{{ title | xmlattr }}", "AttributeError"),
     ],
 )
 def test_what_cannot_be_filled_in_is_refused(source, message):
