@@ -1,13 +1,14 @@
 """Which version of HTTP is offered, and which one is told to have come of it."""
 
 import asyncio
+from dataclasses import replace
 
 import pycurl
 import pytest
 
 from argos.core.options import HTTPVersion, ProbeOptions
 from argos.core.probe import FailureKind, Probe, ProbeFailure, ProbeResponse
-from tests.agent.engine.h2 import END, PREFACE, speak, speaking
+from tests.agent.engine.h2 import ANSWER, END, PREFACE, data, speak, speaking
 from tests.agent.engine.servers import OK, answering, read_request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -85,6 +86,30 @@ async def test_prior_knowledge_of_what_is_not_so_is_a_failure(curl_engine, serve
 
     assert isinstance(outcome, ProbeFailure)
     assert outcome.kind is FailureKind.PROTOCOL
+
+
+async def test_a_long_body_is_no_flood(curl_engine, servers):
+    pieces = [data(b"x" * 16_384)] * 150
+
+    async def behave(reader, writer):
+        drain = writer.drain
+
+        async def drain_slowly():
+            await drain()
+            await asyncio.sleep(0.005)
+
+        writer.drain = drain_slowly
+        await speaking(ANSWER, *pieces, END)(reader, writer)
+
+    url = f"http://127.0.0.1:{servers.serve(behave)}/"
+    probe = replace(
+        offering(url, HTTPVersion.V2_PRIOR_KNOWLEDGE), max_body_bytes=4 * 1024 * 1024
+    )
+
+    outcome = await curl_engine.probe(probe)
+
+    assert isinstance(outcome, ProbeResponse)
+    assert len(outcome.body) == 150 * 16_384 + len(b"ok")
 
 
 async def test_a_session_that_libcurl_ends_is_over_at_once(curl_engine, servers):
