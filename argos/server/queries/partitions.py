@@ -13,6 +13,14 @@ SELECT i.indexrelid::regclass FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
 WHERE i.indrelid = to_regclass(:name) AND a.amname = 'btree'
 """
+# Who waits for such a lock for a second breaks a vacuum off, which does the same at its end.
+_SUMMARIZE = """
+SELECT coalesce(sum(brin_summarize_new_values(i.indexrelid)), 0) FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+WHERE i.indrelid = to_regclass(:name) AND a.amname = 'brin' AND NOT EXISTS (
+  SELECT 1 FROM pg_locks l
+  WHERE l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock')
+"""
 # What REINDEX CONCURRENTLY leaves behind when it is broken off: no query uses it, and
 # each late result is still written into it.
 _LEFTOVERS = """
@@ -65,6 +73,16 @@ def pack_partition(connection: Connection, day: date) -> None:
         # Hardly anything will come between what is in it.
         connection.execute(text(f"ALTER INDEX {index} SET (fillfactor = 100)"))
         connection.execute(text(f"REINDEX INDEX CONCURRENTLY {index}"))
+
+
+def summarize_ids(session: Session, *, day: date) -> int:
+    """Let a day's results be found by their ids; return how many stretches are new.
+
+    PostgreSQL does it by itself, but forgets stretches when many are filled at a time, and
+    reads all of these whoever looks for an id, until the day is vacuumed. While that
+    is under way nothing is done.
+    """
+    return int(session.scalar(text(_SUMMARIZE), {"name": _name(day)}) or 0)
 
 
 def drop_leftovers(connection: Connection) -> list[str]:

@@ -88,6 +88,7 @@ def all_duties(database: Database, *, reload: Reload) -> list[Duty]:
             is_long=True,
         ),
         Duty("retention", timedelta(minutes=10), drop_old_partitions),
+        Duty("result_ids", timedelta(minutes=5), summarize_ids),
     ]
 
 
@@ -193,6 +194,14 @@ def drop_old_partitions(work: Work, *, chunk_rows: int = CHUNK_ROWS) -> None:
             deleted = queries.delete_stray_results(
                 session, before=before, count=chunk_rows
             )
+
+
+def summarize_ids(work: Work) -> None:
+    """Let new results be found by their ids, to the last one of yesterday (PostgreSQL)."""
+    today = work.now.astimezone(UTC).date()
+    for day in (today - timedelta(days=1), today):
+        with work.transaction() as session:
+            partitions.summarize_ids(session, day=day)
 
 
 def forget_logins(work: Work) -> None:
