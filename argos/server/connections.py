@@ -82,7 +82,9 @@ def prepare_postgresql(connection: Any, _entry: ConnectionPoolEntry) -> None:
         connection.execute(
             f"SET idle_in_transaction_session_timeout TO {_IDLE_MS};"
             # Where statistics are missing, to compile takes longer than to run.
-            f" SET lock_timeout TO {LOCK_TIMEOUT_MS}; SET jit TO off"
+            # One query has one core, as others are at work.
+            f" SET lock_timeout TO {LOCK_TIMEOUT_MS}; SET jit TO off;"
+            " SET max_parallel_workers_per_gather TO 0"
         )
     else:
         # A pooler is between us: what is prepared, or set, is another one's next time.

@@ -13,7 +13,7 @@ from argos.server.queries import counters as queries
 
 log = logging.getLogger(__name__)
 
-COST_SHARE = 0.05
+COST_SHARE = 0.03
 """How much of the time may go into an answer: the more it takes, the longer it holds."""
 MUCH_S = 0.1
 """Whoever asks waits for what takes no longer."""
