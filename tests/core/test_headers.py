@@ -16,9 +16,9 @@ def test_values_of_repeated_names_are_joined_in_their_order():
 
 @given(
     st.lists(
-        st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20).map(
-            lambda text: f"{text}: {text} "
-        ),
+        st.text(
+            st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20
+        ).map(lambda text: f"{text}: {text} "),
         max_size=4,
     ),
     st.booleans(),
