@@ -20,7 +20,12 @@ from sqlalchemy import text  # noqa: E402  # the path first
 from argos.core.severity import Severity, Status  # noqa: E402  # the path first
 from argos.server.database import Database  # noqa: E402  # the path first
 from argos.server.queries.partitions import pack_partition  # noqa: E402
-from argos.server.queries.storing import NewResult, add_results  # noqa: E402
+from argos.server.queries.storing import (  # noqa: E402  # the path first
+    NewResult,
+    RunResults,
+    add_results,
+    add_run_results,
+)
 from bench.data.fleet import CHECKS, Fleet  # noqa: E402
 from bench.data.reckoning import say  # noqa: E402
 from bench.data.running import make_database  # noqa: E402
@@ -83,16 +88,23 @@ def _store(
         for start in range(0, groups, BATCH_GROUPS):
             part = sorted(order[start : start + BATCH_GROUPS])
             moment = DAY + turn * timedelta(minutes=5) + timedelta(milliseconds=start)
-            rows = [
-                NewResult(
-                    task_id, "agent-1", moment, moment, status, severity, context,
-                    False, False, *timings,  # neither late nor in maintenance
-                )
-                for group in part
-                for task_id in Fleet.task_ids(group)
-            ]  # fmt: skip
+            runs = [Fleet.task_ids(group) for group in part]
             with database.transaction() as session:
-                add_results(session, results=rows)
+                if severity is Severity.OK:  # taken over as a whole
+                    contexts = [context] * len(CHECKS)
+                    add_run_results(session, runs=[
+                        RunResults(ids, contexts, "agent-1", moment, moment, timings)
+                        for ids in runs
+                    ])  # fmt: skip
+                    continue
+                add_results(session, results=[
+                    NewResult(
+                        task_id, "agent-1", moment, moment, status, severity, context,
+                        False, False, *timings,  # neither late nor in maintenance
+                    )
+                    for ids in runs
+                    for task_id in ids
+                ])  # fmt: skip
     return groups * rounds * len(CHECKS)
 
 

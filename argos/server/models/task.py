@@ -327,6 +327,8 @@ class Result(Base):
     in_maintenance: Mapped[bool] = mapped_column(Flag, nullable=True)
     """Measured inside a maintenance window: counted as that and as nothing else."""
     dns_us: Mapped[int | None]
+    """This and what follows: of a run that was well as a whole one of the results says
+    it for all; see `queries.run_times`."""
     connect_us: Mapped[int | None]
     tls_us: Mapped[int | None]
     first_byte_us: Mapped[int | None]

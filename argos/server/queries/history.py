@@ -1,7 +1,7 @@
 """What became of one website, task or result over time."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from argos.core.severity import Severity, Status
 from argos.server.models import Result, Task, Website
+from argos.server.queries.run_times import PHASE_COLUMNS, list_holders, list_times
 from argos.server.queries.selection import (
     HAS_TRUSTWORTHY_TIME,
     IS_LAST_KEPT,
@@ -68,14 +69,6 @@ class PhaseSample:
     """DNS, connect, TLS, first byte, transfer, in microseconds; 0: did not happen."""
     p95_us: float
 
-
-PHASE_COLUMNS = (
-    Result.dns_us,
-    Result.connect_us,
-    Result.tls_us,
-    Result.first_byte_us,
-    Result.transfer_us,
-)
 
 _RESULT_COLUMNS = (
     Result.id,
@@ -158,7 +151,7 @@ def list_results(
     )
     if before is not None:
         statement = statement.where(Result.submitted_at < before)
-    return [_result_row(row) for row in session.execute(statement)]
+    return _with_times(session, map(_result_row, session.execute(statement)))
 
 
 def get_result(session: Session, *, result_id: int) -> ResultRow | None:
@@ -166,7 +159,7 @@ def get_result(session: Session, *, result_id: int) -> ResultRow | None:
     row = session.execute(
         select(*_RESULT_COLUMNS).where(Result.id == result_id)
     ).first()
-    return _result_row(row) if row else None
+    return _first(session, row)
 
 
 def get_last_result(
@@ -187,8 +180,7 @@ def get_last_result(
         statement = statement.where(Result.submitted_at < before)
     if severity is not None:
         statement = statement.where(Result.severity == severity)
-    row = session.execute(statement).first()
-    return _result_row(row) if row else None
+    return _first(session, session.execute(statement).first())
 
 
 def count_like(session: Session, *, task: Task, result: ResultRow) -> int:
@@ -228,7 +220,7 @@ def is_thinned(session: Session, *, task_id: int, since: datetime) -> bool:
 def list_newest_results(
     session: Session, *, task_ids: Sequence[int]
 ) -> dict[int, ResultRow]:
-    """The newest kept result of each of some tasks that counted."""
+    """The newest kept result of each of some tasks that counted; without its times."""
     rows = session.execute(
         select(*_RESULT_COLUMNS).join(Task, IS_LAST_KEPT).where(Task.id.in_(task_ids))
     )
@@ -242,24 +234,25 @@ def list_phase_samples(
 
     Of times that can be trusted; see `core.probe.is_time_trustworthy`.
     """
-    bucket = bucket_of(session, Result.submitted_at, since=since, width=width)
-    timed = (
-        select(
-            bucket.label("bucket"),
-            *PHASE_COLUMNS,
-            Result.total_us,
-            func
-            .cume_dist()
-            .over(partition_by=bucket, order_by=Result.total_us)
-            .label("share"),
-        )
+    runs = (
+        select(Result.submitted_at, Result.agent_id, *PHASE_COLUMNS, Result.total_us)
         .where(
-            Result.task_id == task_id,
+            Result.task_id.in_(list_holders(session, task_id=task_id)),
             Result.submitted_at >= since,
             HAS_TRUSTWORTHY_TIME,
         )
+        .distinct()  # several results of one run may say the same
         .subquery()
     )
+    bucket = bucket_of(session, runs.c.submitted_at, since=since, width=width)
+    timed = select(
+        bucket.label("bucket"),
+        runs,
+        func
+        .cume_dist()
+        .over(partition_by=bucket, order_by=runs.c.total_us)
+        .label("share"),
+    ).subquery()
     averages = [
         func.avg(func.coalesce(timed.c[column.key], 0)) for column in PHASE_COLUMNS
     ]
@@ -282,6 +275,27 @@ def list_phase_samples(
         )
         for row in rows
     ]
+
+
+def _first(session: Session, row: Any) -> ResultRow | None:
+    found = _with_times(session, [_result_row(row)] if row else [])
+    return found[0] if found else None
+
+
+def _with_times(session: Session, found: Iterable[ResultRow]) -> list[ResultRow]:
+    """Results of one task, in the order of time; what says it for them has their times."""
+    rows = list(found)
+    moments = [row.submitted_at for row in rows if row.total_us is None]
+    if not moments:
+        return rows
+    times = list_times(
+        session, task_id=rows[0].task_id, since=min(moments), until=max(moments)
+    )
+    for place, row in enumerate(rows):
+        of_run = times.get((row.submitted_at, row.agent_id))
+        if row.total_us is None and of_run is not None:
+            rows[place] = replace(row, phases=of_run[:-1], total_us=of_run[-1])
+    return rows
 
 
 def _result_row(row: Any) -> ResultRow:

@@ -54,7 +54,11 @@ class RunResults(NamedTuple):
     """In the order of `NewResult`; empty: there are none."""
 
     def each(self) -> Iterator[NewResult]:
-        """The results, one by one."""
+        """The results, one by one; the first one says for all how long they took.
+
+        `queries.run_times` finds it.
+        """
+        timings = self.timings
         for task_id, context in zip(self.task_ids, self.contexts, strict=True):
             yield NewResult(
                 task_id,
@@ -66,8 +70,9 @@ class RunResults(NamedTuple):
                 context,
                 False,
                 False,
-                *self.timings,
+                *timings,
             )
+            timings = ()
 
 
 class Stored(NamedTuple):
@@ -120,7 +125,8 @@ VALUES {{values}}
 ON CONFLICT (task_id, submitted_at) DO NOTHING
 """  # noqa: S608  # names of columns
 _SHARED = 3 + len(_TIMINGS)
-"""So many values have all results of a run."""
+"""So many values are said once of a run."""
+_WELL = f"'{Status.SUCCESS}', '{Severity.OK}'"
 _FIND_RESULTS = """
 SELECT r.task_id, r.id FROM {rows}
 JOIN results r ON r.task_id = u.task_id AND r.submitted_at = u.submitted_at
@@ -253,13 +259,13 @@ def _run_sql(size: int, count: int) -> str:
     """A statement that adds so many runs of so many tasks, each by a `_run_row`."""
     values: list[str] = []
     for row in range(count):
-        first = 1 + row * (_SHARED + 2 * size)
-        shared = [f"?{place}" for place in range(first, first + _SHARED)]
-        shared += [f"'{Status.SUCCESS}'", f"'{Severity.OK}'"]
-        values += (
-            f"({', '.join(shared)}, ?{task}, ?{task + size})"
-            for task in range(first + _SHARED, first + _SHARED + size)
-        )
+        begin = 1 + row * (_SHARED + 2 * size)
+        shared = [f"?{place}" for place in range(begin, begin + _SHARED)]
+        first = begin + _SHARED
+        for task in range(first, first + size):
+            words = [*shared, _WELL, f"?{task}", f"?{task + size}"]
+            values.append(f"({', '.join(words)})")
+            shared[-len(_TIMINGS) :] = ["NULL"] * len(_TIMINGS)
     return _ADD_RUN_SQLITE.format(values=", ".join(values))
 
 

@@ -105,6 +105,7 @@ class Sieve:
             else:
                 groups.setdefault(span.group_id, []).append((stretch, span))
         for group_id, reported in groups.items():
+            reported.sort(key=_by_ids)  # the first result says how long all took
             run = self._find_run(reported, self.schedules.get(group_id))
             if run is None or not maintained.isdisjoint(run.results.task_ids):
                 for stretch, _ in reported:
@@ -161,6 +162,10 @@ def judging_tasks(spans: Mapping[IdRange, Span]) -> list[int]:
         for id_, check in zip(range(first, last + 1), span.checks, strict=True)
         if judge(check) is not None
     ]
+
+
+def _by_ids(reported: tuple[Stretch, Span]) -> int:
+    return reported[0].first_id
 
 
 def _run_of(item: ReadItem) -> tuple[object, ...]:

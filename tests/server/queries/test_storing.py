@@ -48,6 +48,18 @@ def test_the_results_of_a_run_are_those_that_it_has_one_by_one(database, tasks, 
     assert len(together) == len(tasks)
 
 
+def test_the_first_result_of_a_run_says_for_all_how_long_they_took(
+    database, tasks, now
+):
+    with database.transaction() as session:
+        add_run_results(session, runs=[a_run(tasks[:2], now), a_run(tasks[2:], now)])
+
+    assert [
+        (row["dns_us"], row["total_us"], row["timing_error_us"])
+        for row in rows_of(database)
+    ] == [(1, 15, 6), (None,) * 3, (1, 15, 6), (None,) * 3, (None,) * 3]
+
+
 def test_what_is_there_already_is_told_from_what_is_new(database, tasks, now):
     first = [a_run(tasks[1:2], now)]
     with database.transaction() as session:

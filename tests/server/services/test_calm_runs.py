@@ -26,9 +26,11 @@ from argos.server.models import (
     Task,
     TaskDay,
 )
+from argos.server.queries.history import list_results
 from argos.server.queries.leased import LeasedTask
 from argos.server.queries.leases import lease_groups
 from argos.server.queries.silences import NewSilence
+from argos.server.queries.storing import NewResult
 from argos.server.services import peace
 from argos.server.services.calm import CalmRun, Sieve, Stretch
 from argos.server.services.ingest import ingest
@@ -38,6 +40,11 @@ CHECKS = ("status-is", "body-contains", "headers-have")
 MINUTE = timedelta(minutes=1)
 HOURS = 12
 TABLES = (Task, Schedule, Result, TaskDay, GroupDay, Gap, Event)
+UNLIKE = {
+    Result: {"id", *(name for name in NewResult._fields if name.endswith("_us"))},
+    Event: {"id"},
+}
+"""Columns that differ: times are compared as pages tell them, wherever they are stored."""
 
 
 class Fleet:
@@ -62,8 +69,9 @@ class Fleet:
             # Not all groups have tasks whose ids follow one another.
             pair = groups[2], groups[5]
             middles = [session.get_one(Task, task_ids(session, id_)[1]) for id_ in pair]
-            for task, group_id in zip(reversed(middles), pair, strict=True):
-                task.group_id = group_id
+            places = [(task.group_id, task.task_group) for task in middles]
+            for task, place in zip(reversed(middles), places, strict=True):
+                task.group_id, task.task_group = place
 
     def live(self) -> None:
         late: list[tuple[str, list[Any]]] = []
@@ -129,19 +137,27 @@ class Fleet:
         self.answers.append([known[id_] for id_ in answer.result_ids])
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """All that is stored, but for the numbers of results and events."""
-        found = {}
+        """All that is stored, but for columns that differ, and what pages tell of it."""
+        found = {"times": self._times()}
         with self.database.reading() as session:
             for model in TABLES:
-                columns = model.__table__.columns
+                unlike = UNLIKE.get(model, ())
+                columns = [c for c in model.__table__.columns if c.name not in unlike]
                 rows = [dict(row._mapping) for row in session.execute(select(*columns))]
                 for row in rows:
-                    if model in {Result, Event}:
-                        row.pop("id")
                     if "hours" in row:
                         row["hours"] = compact(row["hours"])
                 found[model.__tablename__] = sorted(rows, key=str)
         return found
+
+    def _times(self) -> list[dict[str, Any]]:
+        """What the pages tell of each result."""
+        with self.database.reading() as session:
+            return [
+                {"task": id_, "at": row.submitted_at, "us": (*row.phases, row.total_us)}
+                for id_ in session.scalars(select(Task.id).order_by(Task.id)).all()
+                for row in list_results(session, task_id=id_, limit=9999)
+            ]
 
 
 @pytest.fixture
@@ -201,7 +217,7 @@ def report(
     with database.transaction() as session:
         add_group(session, "a", due_at=now, checks=["status-is"] * 3, frequency=1.0)
 
-    def post(*changes: dict[str, Any], times: int = 1) -> ReportAnswer:
+    def post(*changes: dict[str, Any], times: int = 1, step: int = 1) -> ReportAnswer:
         moment = next(moments)
         with database.transaction() as session:
             tasks = lease_groups(
@@ -221,7 +237,11 @@ def report(
         for item, change in zip(items, changes, strict=False):
             item.update(change)
         return ingest(
-            database, agent="anna", items=items * times, config=config, now=moment
+            database,
+            agent="anna",
+            items=items[::step] * times,
+            config=config,
+            now=moment,
         )
 
     return post
@@ -240,6 +260,20 @@ def test_a_run_that_is_not_the_same_in_all_is_not_calm(report, found, change):
     report({}, change)
 
     assert found == []
+
+
+def test_a_run_that_is_reported_backwards_tells_all_of_its_times(
+    report, found, database
+):
+    took = {"timings": {"first_byte_us": 4, "total_us": 5}}
+    report()
+    report(took, took, took, step=-1)
+
+    ids = found[-1].results.task_ids
+    assert len(ids) == 3
+    with database.reading() as session:
+        newest = [list_results(session, task_id=id_)[0].total_us for id_ in ids]
+    assert newest == [5, 5, 5]
 
 
 def test_a_run_that_is_twice_in_a_report_is_counted_once(report, found, database):
