@@ -48,3 +48,4 @@ def test_transactions_on_the_same_connections_are_as_ever(postgresql_database, n
 def test_nothing_is_compiled(postgresql_database):
     with postgresql_database.reading() as session:
         assert session.scalar(text("SHOW jit")) == "off"
+        assert session.scalar(text("SHOW max_parallel_workers_per_gather")) == "0"
