@@ -63,6 +63,8 @@ _KINDS: dict[int, FailureKind] = {
     CurlCode.HTTP3: FailureKind.PROTOCOL,
     CurlCode.QUIC_CONNECT_ERROR: FailureKind.CONNECT,
 }
+# Where libcurl has no words.
+_UNTOLD = {FailureKind.TOO_LARGE: "its headers are too long"}
 _TOO_OLD = ("unsupported protocol", "alert protocol version")
 _BROKEN_OFF = frozenset({CurlCode.SEND_ERROR, CurlCode.RECV_ERROR})
 
@@ -124,7 +126,7 @@ def kind_of(code: int, os_error: int, progress: Progress) -> FailureKind:
 def message_of(kind: FailureKind, text: str, os_error: int, progress: Progress) -> str:
     """One sentence for the user. `text` is libcurl's own."""
     where = f"{progress.address} port {progress.port}"
-    reason = one_line(text) or "no reason given"
+    reason = one_line(text) or _UNTOLD.get(kind, "no reason given")
     if kind is FailureKind.CONNECT:
         reason = os.strerror(os_error) if os_error else reason
         return f"Could not connect to {where}: {reason}."

@@ -71,8 +71,11 @@ def find_fields(lines: bytes) -> HeaderFields | None:
 
 
 def _last_status_line(lines: bytes) -> int:
-    """Where it begins; no field can look like it, for want of a colon."""
-    return lines.rfind(b"\nHTTP/") + 1
+    """Where it begins: a field may be named like it, but follows no empty line."""
+    begin = lines.rfind(b"\nHTTP/") + 1
+    while begin and not lines.endswith((b"\n\r\n", b"\n\n"), 0, begin):
+        begin = lines.rfind(b"\nHTTP/", 0, begin) + 1
+    return begin
 
 
 def describe_overflow(headers: Sequence[tuple[bytes, bytes]]) -> str | None:

@@ -203,6 +203,7 @@ class AnswerReader:
         is_first = len(self._head) == self._head_begin
         if not is_first and line[:1] in b"\r\n":
             self._head += line
+            self._count_line()
             return self._end_head()
         if is_first:
             self._read_status_line(line)
@@ -216,17 +217,19 @@ class AnswerReader:
                 raise AnswerError(_WEIRD, "Header without colon")
             self._note_field(name.lower(), value.rstrip(b"\r\n"))
         self._head += line
+        self._count_line()
+        return False
+
+    def _count_line(self) -> None:
         self._line_count += 1
         if self._line_count > MAX_LINES:
             raise AnswerError(CurlCode.TOO_LARGE, TOO_MANY)
-        return False
 
     def _end_head(self) -> bool:
         """An empty line has come: whether the answer is a final one."""
         if self.status < _FIRST_STATUS:
             text = "Unsupported response code in HTTP response"
             raise AnswerError(CurlCode.UNSUPPORTED_PROTOCOL, text)
-        self._line_count += 1
         if self.status >= _FIRST_FINAL_STATUS:
             return True
         self._head_begin = len(self._head)
@@ -326,8 +329,7 @@ class AnswerReader:
 
 
 def _is_beyond_caps(data: bytes, end: int) -> bool:
-    # The empty line is not among those that are counted one by one.
-    return end > MAX_HEADER_BYTES or data.count(b"\n", 0, end) > MAX_LINES + 1
+    return end > MAX_HEADER_BYTES or data.count(b"\n", 0, end) > MAX_LINES
 
 
 def _read_length(value: bytes, known: int) -> int:

@@ -92,6 +92,13 @@ def test_code_has_its_kind(code, os_error, how_far, kind):
             progress(),
             "The probe could not be made: no reason given.",
         ),
+        (
+            FailureKind.TOO_LARGE,
+            "",
+            0,
+            progress(begun=True),
+            "The answer could not be used: its headers are too long.",
+        ),
     ],
 )
 def test_message_is_one_harmless_sentence(kind, text, os_error, how_far, message):

@@ -48,6 +48,15 @@ def test_only_the_last_answer_counts_and_trailers_do_not():
     assert fields_of(block) == (("a", "1"),)
 
 
+def test_field_with_the_name_of_a_status_line_hides_no_other():
+    block = block_of(
+        *(b"HTTP/1.1 103 X\r\n", END, STATUS),
+        *(b"A: 1\r\n", b"HTTP/1.1 500 No: 2\r\n", END),
+    )
+
+    assert fields_of(block) == (("a", "1"), ("http/1.1 500 no", "2"))
+
+
 def test_answer_may_have_no_fields():
     assert fields_of(block_of(STATUS, END)) == ()
 

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from argos.agent.engine.chunked import MAX_TRAILER
 from argos.agent.engine.failure import AnswerError, CurlCode
-from argos.agent.engine.header import MAX_LINES
+from argos.agent.engine.header import MAX_LINES, TOO_MANY
 from argos.agent.engine.http1 import PIECES_AT_ONCE, AnswerReader
 from argos.core.probe import MAX_HEADER_BYTES, MAX_HEADER_COUNT
 from tests.agent.engine.fuzz import mutated
@@ -221,6 +221,17 @@ def test_what_is_odd_is_read_all_the_same(answer, status, body):
     reading = read(answer)
 
     assert (reading.fault, reading.status, reading.body) == (None, status, body)
+
+
+@pytest.mark.parametrize("head", [OK, b"HTTP/1.1 200 OK\r\nA:b\r\n c\r\n"])
+def test_as_many_fields_as_allowed_are_read_and_not_one_more(head):
+    count = MAX_HEADER_COUNT + 1 - head.count(b":")
+
+    def fault_of(count: int):
+        return read(head + b"Name: value\r\n" * count + b"\r\n").fault
+
+    assert fault_of(count - 1) is None
+    assert fault_of(count) == (CurlCode.TOO_LARGE, TOO_MANY)
 
 
 def test_nothing_follows_the_head_that_alone_was_asked_for():
