@@ -38,17 +38,23 @@ _FAULTS = {
     20: "signed by an unknown authority, or an intermediate certificate is missing",
     21: "signed by an unknown authority, or an intermediate certificate is missing",
     7: "not signed by who it says",
+    22: "at the end of too long a chain",
     23: "revoked",
     24: "signed by a certificate that is not an authority's",
     25: "at the end of too long a chain",
     26: "not meant for websites",
     28: "not meant for websites",
+    32: "signed by a certificate that is not an authority's",
+    34: "with a critical extension that is not understood",
+    47: "for a host that its authority must not vouch for",
+    48: "for a host that its authority must not vouch for",
     62: "for another host",
     63: "for another host",
     64: "for another host",
     66: "of too small a key",
     67: "signed with too small a key",
     68: "signed with too weak a digest",
+    79: "signed by a certificate that is not an authority's",
 }
 
 
@@ -131,7 +137,7 @@ def describe_fault(
     elif code in _FAULTS:
         faults = [_FAULTS[code]]
     elif code > 1:
-        faults = [f"not accepted (OpenSSL's code {code})"]
+        faults = [f"faulty (OpenSSL's code {code})"]
     else:
         faults = [_wrong_host(certificate, host)]
     return " and ".join(faults + date_faults)
@@ -156,6 +162,9 @@ def _date_fault(code: int, certificate: Certificate | None) -> str:
 def _wrong_host(certificate: Certificate | None, host: str) -> str:
     if certificate is None or not certificate.names:
         return f"not for {host}"
+    if host in certificate.names:
+        # A browser looks for an address among the addresses alone.
+        return f"for {host} as a name, not as an address"
     names = ", ".join(certificate.names[:3])
     more = len(certificate.names) - 3
     return f"for {names}{f' and {more} more' if more > 0 else ''}, not for {host}"
