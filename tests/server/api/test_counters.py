@@ -3,6 +3,7 @@
 import threading
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import update
 
 from argos.clock import utcnow
@@ -12,7 +13,7 @@ from argos.protocol import StatsAnswer
 from argos.server.models import Task
 from argos.server.queries.leases import lease_groups
 from argos.server.services.ingest import ingest
-from argos.server.services.stats import Kept, count_stats
+from argos.server.services.stats import COST_SHARE, Kept, count_stats
 from tests.server.factories import add_group
 
 
@@ -85,7 +86,7 @@ def test_counting_takes_a_small_share_of_the_time_however_often_it_is_asked(data
     while stats.get(lambda: count_stats(database), clock) == first:
         turns += 1
 
-    assert 15 <= turns <= 25
+    assert turns * COST_SHARE == pytest.approx(1, rel=0.25)
 
 
 class HandClock:
@@ -115,7 +116,7 @@ def test_who_asks_for_what_costs_much_gets_the_former_answer_while_one_is_made()
         return made
 
     answers = [kept.get(make, clock)]
-    clock.now += 39
+    clock.now += 2 / COST_SHARE - 1
     answers.append(kept.get(make, clock))
     clock.now += 2
     answers += [kept.get(make, clock), kept.get(make, clock)]
@@ -141,7 +142,7 @@ def test_a_renewal_that_fails_leaves_the_former_answer(caplog):
         return outcome
 
     answers = []
-    for pause in (0, 45, 45):
+    for pause in (0, 2 / COST_SHARE + 5, 2 / COST_SHARE + 5):
         clock.now += pause
         answers.append(kept.get(make, clock))
         kept.wait()
