@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from argos.commands.arguments import (
+    check_ca_file,
     check_name_servers,
     check_proxy_option,
     check_references,
     check_server_url,
+    check_user_agent,
     cpu_budget_option,
     is_http_url,
     name_server_option,
@@ -206,7 +208,8 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
     from argos.agent.main import AgentSettings
     from argos.agent.slots import most_under_way
 
-    suffix = f" - {wishes.user_agent}" if wishes.user_agent else ""
+    user_agent = check_user_agent(wishes.user_agent)
+    suffix = f" - {user_agent}" if user_agent else ""
     workers = wishes.workers or max(1, (os.cpu_count() or 1) - 1)
     under_way = most_under_way(
         wishes.slots, workers=workers, most_per_worker=most_probes()
@@ -217,7 +220,7 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
             token=_read_token(wishes),
             name=wishes.name or socket.gethostname(),
             user_agent_suffix=suffix,
-            ca_file=wishes.ca_file,
+            ca_file=check_ca_file("--ca-file", wishes.ca_file),
         ),
         loop=LoopSettings(
             slots=wishes.slots,
@@ -228,7 +231,7 @@ def _make_settings(wishes: _Wishes, environ: Mapping[str, str]) -> "AgentSetting
         engine=EngineSettings(
             workers=workers,
             slots=-(-under_way // workers),
-            ca_file=wishes.probe_ca_file,
+            ca_file=check_ca_file("--probe-ca-file", wishes.probe_ca_file),
             user_agent_suffix=suffix,
             policy=_make_policy(wishes),
             name_servers=check_name_servers(wishes.name_servers),

@@ -62,7 +62,8 @@ def is_http_url(text: str) -> bool:
     """Whether a text is a URL that leads to a host."""
     try:
         parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_whole = bool(parts.hostname) and parts.port != 0
+        return parts.scheme in {"http", "https"} and is_whole
     except ValueError:
         return False
 
@@ -82,6 +83,27 @@ def check_server_url(url: str) -> str:
             parts.netloc.rpartition("@")[2],
         )
     return url
+
+
+def check_ca_file(option: str, path: str | None) -> str | None:
+    """The file, if it holds certificates; a usage error otherwise."""
+    import ssl
+
+    try:
+        if path is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as err:
+        raise click.UsageError(
+            f"{option} must be a PEM file of certificates, which {path} is not."
+        ) from err
+    return path
+
+
+def check_user_agent(text: str) -> str:
+    """The text, if it can stand in a header; a usage error otherwise."""
+    if not text.isprintable():
+        raise click.UsageError("--user-agent holds characters that no header may have.")
+    return text
 
 
 def check_name_servers(servers: tuple[str, ...]) -> tuple[str, ...]:

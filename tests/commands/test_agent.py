@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import signal
 import socket
 from pathlib import Path
@@ -121,7 +122,11 @@ def test_the_spool_has_a_place_by_itself(
 
 
 @pytest.mark.parametrize(
-    "url", ["argos.example.org", "ftp://x", "https://", "http://[", "", "/api"]
+    "url",
+    [
+        *("argos.example.org", "ftp://x", "https://", "http://[", "", "/api"),
+        *("http://a:99999", "http://a:0", "http://a:x"),
+    ],
 )
 def test_what_is_no_url_of_a_server_is_a_usage_error(argos: Run, url: str) -> None:
     result = argos("agent", url, "token")
@@ -163,6 +168,9 @@ def test_a_token_that_travels_in_the_clear_is_warned_of(
         (["agent", URL, "t", "--allow", "here"], "networks such as 10.0.0.0/8"),
         (["agent", URL, "--token-file", "/nowhere"], "/nowhere"),
         (["agent", URL, "t", "--log-level", "loud"], "loud"),
+        (["agent", URL, "t", "--user-agent", "a\nb"], "--user-agent"),
+        (["agent", URL, "t", "--ca-file", __file__], "--ca-file must be a PEM file"),
+        (["agent", URL, "t", "--probe-ca-file", os.devnull], "--probe-ca-file"),
         (["agent"], "SERVER_URL"),
     ],
 )
