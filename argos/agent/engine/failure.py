@@ -73,6 +73,8 @@ PROXY_CODES = frozenset({
     CurlCode.PROXY,
     CurlCode.RECV_ERROR,
     CurlCode.SEND_ERROR,
+    CurlCode.TOO_LARGE,
+    CurlCode.WEIRD_SERVER_REPLY,
 })
 """With one of these a proxy ends what it does not want."""
 

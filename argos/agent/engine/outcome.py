@@ -13,10 +13,17 @@ from argos.agent.engine.certificate import (
 )
 from argos.agent.engine.ending import Ending
 from argos.agent.engine.failure import PROXY_CODES, CurlCode, one_line
-from argos.agent.engine.proxy import describe_refusal
+from argos.agent.engine.proxy import describe_refusal, describe_silence
 from argos.agent.engine.transfer import Transfer
 from argos.clock import Clock
-from argos.core.probe import Certificate, FailureKind, ProbeFailure, Timings
+from argos.core.headers import HeaderFields
+from argos.core.probe import (
+    Certificate,
+    FailureKind,
+    Outcome,
+    ProbeFailure,
+    Timings,
+)
 
 _HTTP_VERSIONS = {
     pycurl.CURL_HTTP_VERSION_1_0: "1.0",
@@ -24,6 +31,9 @@ _HTTP_VERSIONS = {
     pycurl.CURL_HTTP_VERSION_2: "2",
     pycurl.CURL_HTTP_VERSION_3: "3",
 }
+_GRANTED = 2
+"""The first digit of what a proxy answers that lets us through."""
+_LOGIN_WANTED = 407
 
 
 class Finish(Ending):
@@ -52,7 +62,11 @@ class Finish(Ending):
 
     @property
     def _lines(self) -> bytes:
-        return self.transfer.header.lines
+        transfer = self.transfer
+        if transfer.request.proxy is not None and not transfer.is_established:
+            # A proxy's word is no answer of the website.
+            return b""
+        return transfer.header.lines
 
     @property
     def _status(self) -> int:
@@ -117,15 +131,34 @@ class Finish(Ending):
             return None
         info = self._curl.getinfo
         is_reached = info(pycurl.CONNECT_TIME_T) > 0
+        status = info(pycurl.HTTP_CONNECTCODE)
         if is_reached and self.code not in PROXY_CODES:
-            return None
+            is_open = request.proxy.scheme != "http" or status // 100 == _GRANTED
+            if is_open or self.code != CurlCode.OPERATION_TIMEDOUT:
+                return None
+            timeout = self.transfer.probe.timeout.total_seconds()
+            return describe_silence(request.proxy.place, timeout)
         os_error = 0 if is_reached else info(pycurl.OS_ERRNO)
         return describe_refusal(
-            f"{request.proxy.host} port {request.proxy.port}",
+            request.proxy.place,
             is_reached=is_reached,
-            status=info(pycurl.HTTP_CONNECTCODE),
+            status=status,
             socks_code=info(pycurl.PROXY_ERROR),
             reason=os.strerror(os_error) if os_error else one_line(self.text),
+        )
+
+    def _response(self, headers: HeaderFields) -> Outcome:
+        request = self.transfer.request
+        status = self._status
+        if status != _LOGIN_WANTED or request.proxy is None or request.is_tls:
+            return super()._response(headers)
+        # Nobody but the proxy asks so.
+        reason = "it wants a login"
+        place = request.proxy.place
+        return self._failure(
+            *describe_refusal(
+                place, is_reached=True, status=status, socks_code=0, reason=reason
+            )
         )
 
     def _certificate(self) -> Certificate | None:

@@ -30,6 +30,11 @@ class Proxy:
         """What it is given by instead of a name."""
         return read_address(self.host)
 
+    @property
+    def place(self) -> str:
+        """It, as told to the user."""
+        return f"{self.host} port {self.port}"
+
     def url_at(self, address: str) -> str:
         """Its URL with one of its addresses."""
         host = f"[{address}]" if ":" in address else address
@@ -52,6 +57,15 @@ def find_proxy(wanted: str | None, agents_own: str | None) -> Proxy | None:
         user=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
     )
+
+
+def describe_silence(place: str, timeout: float) -> tuple[FailureKind, str]:
+    """What it means that it neither opened a way in time nor refused to.
+
+    Mostly that the website lets it wait.
+    """
+    kind = FailureKind.TIMEOUT
+    return kind, f"The proxy {place} opened no way to the website within {timeout:g} s."
 
 
 def describe_refusal(

@@ -5,6 +5,7 @@ import base64
 import socket
 import struct
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,9 @@ from argos.agent.engine.address import Policy
 from argos.core.options import NO_PROXY, HTTPVersion, ProbeOptions
 from argos.core.probe import FailureKind, Probe, ProbeFailure, ProbeResponse
 from tests.agent.engine.name_server import Zone
-from tests.agent.engine.servers import read_request
+from tests.agent.engine.servers import answering, read_request
+from tests.agent.engine.zoo.behaviours import silent
+from tests.agent.engine.zoo.member import SHORT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -177,6 +180,12 @@ async def test_a_proxy_that_is_down_says_nothing_of_the_website(curl_engine):
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", FailureKind.INTERNAL, "would not let us"),
         (b"HTTP/1.1 407 No\r\n\r\n", FailureKind.INTERNAL, "would not let us"),
         (BAD_GATEWAY, FailureKind.CONNECT, "could not reach the website"),
+        (b"SSH-2.0\r\n\r\n", FailureKind.INTERNAL, "would not let us"),
+        (
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 100_000,
+            FailureKind.INTERNAL,
+            "would not let us",
+        ),
     ],
 )
 async def test_what_an_http_proxy_says_of_the_website_is_told_apart(
@@ -191,6 +200,36 @@ async def test_what_an_http_proxy_says_of_the_website_is_told_apart(
     assert isinstance(outcome, ProbeFailure)
     assert outcome.kind is kind
     assert words in outcome.message
+
+
+async def test_a_proxy_that_wants_a_login_says_nothing_of_the_website(
+    curl_engine, servers
+):
+    demand = b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"
+    proxy = servers.serve(answering(demand))
+
+    outcome = await curl_engine.probe(
+        by(f"http://127.0.0.1:{proxy}", "http://example.invalid/")
+    )
+
+    assert isinstance(outcome, ProbeFailure)
+    assert outcome.kind is FailureKind.INTERNAL
+    assert outcome.message.endswith("would not let us through: it wants a login.")
+
+
+async def test_a_proxy_that_never_answers_is_told_from_a_slow_handshake(
+    curl_engine, servers
+):
+    proxy = servers.serve(silent)
+    way = by(f"http://127.0.0.1:{proxy}", "https://example.invalid/")
+
+    outcome = await curl_engine.probe(replace(way, timeout=SHORT))
+
+    assert isinstance(outcome, ProbeFailure)
+    assert outcome.kind is FailureKind.TIMEOUT
+    assert outcome.message == (
+        f"The proxy 127.0.0.1 port {proxy} opened no way to the website within 0.5 s."
+    )
 
 
 @pytest.mark.parametrize(
