@@ -300,7 +300,11 @@ class Lifecycle:
             self._fail(transfer, FailureKind.INTERNAL, message)
             return
         if resolution.failure is not None:
-            self._fail(transfer, FailureKind.DNS, resolution.failure)
+            # A name server of the website's own is a part of it.
+            is_ours = transfer.probe.options.name_server is None
+            is_internal = resolution.is_unasked and is_ours
+            kind = FailureKind.INTERNAL if is_internal else FailureKind.DNS
+            self._fail(transfer, kind, resolution.failure)
             return
         if not is_proxy:
             transfer.known_addresses = resolution.addresses

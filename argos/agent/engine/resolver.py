@@ -43,6 +43,8 @@ class Resolution:
 
     addresses: tuple[str, ...] = ()
     failure: str | None = None
+    is_unasked: bool = False
+    """No name server could be reached, so that the failure says nothing of the name."""
 
 
 Waiter = Callable[[Resolution], None]
@@ -249,7 +251,9 @@ def _read_answer(
     name: str, version: IPVersion, answer: object, error: int | None
 ) -> Resolution:
     if error is not None:
-        return Resolution(failure=_describe(name, version, error))
+        # So c-ares calls it, too, that there is no descriptor or no route.
+        is_unasked = error == pycares.errno.ARES_ECONNREFUSED
+        return Resolution((), _describe(name, version, error), is_unasked)
     assert isinstance(answer, pycares.AddrInfoResult)
     found = [
         node.addr[0].decode("ascii")

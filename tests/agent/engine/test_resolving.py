@@ -1,10 +1,12 @@
 """Names: looked up without holding anybody up, and judged by what they stand for."""
 
 import asyncio
+import socket
 from datetime import timedelta
 
 import pytest
 
+from argos.core.options import ProbeOptions
 from argos.core.probe import (
     FailureKind,
     IPVersion,
@@ -218,3 +220,25 @@ async def test_names_on_a_dead_name_server_do_not_hold_up_others(ask, curl_engin
     for outcome in await asyncio.gather(*silent):
         assert isinstance(outcome, ProbeFailure)
         assert outcome.kind is FailureKind.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("is_of_website", "kind"),
+    [(False, FailureKind.INTERNAL), (True, FailureKind.DNS)],
+)
+async def test_name_server_that_cannot_be_reached_says_nothing_of_the_name(
+    make_curl_engine, is_of_website, kind
+):
+    with socket.socket(type=socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        server = f"127.0.0.1:{taken.getsockname()[1]}"
+    engine = await make_curl_engine(name_servers=(server,))
+    options = ProbeOptions(name_server=server if is_of_website else None)
+
+    outcome = await engine.probe(Probe("http://a.example/", options=options))
+
+    assert isinstance(outcome, ProbeFailure)
+    assert outcome.kind is kind
+    assert outcome.message == (
+        "The name servers did not answer when asked for a.example."
+    )
