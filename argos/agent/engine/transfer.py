@@ -20,6 +20,9 @@ MAX_PIECES = 100_000
 """Pieces of a body: a website that sends chunks of a byte has its body cut."""
 PIECES_PER_TURN = 256
 """Beyond it a body pauses: else libcurl reads for as long as there is something."""
+SMALL_BODY = 64 * 1024
+"""Bytes; most pages are no longer."""
+_RESERVE_PARTS = 4
 
 
 @dataclass(slots=True)
@@ -27,10 +30,18 @@ class Intake:
     """What the transfers of a worker share while bodies come in."""
 
     limit: int
-    """Bytes of all bodies together."""
+    """Bytes of all bodies together; small ones may go a quarter beyond it."""
     used: int = 0
     paused: "list[Transfer]" = field(default_factory=list)
     """Those that wait for the next turn of the loop."""
+
+    def is_full_for(self, size: int) -> bool:
+        """Whether the limit is passed, at the cost of a body that is so long by now.
+
+        A few websites that never end their long bodies must not blind us for others.
+        """
+        reserve = self.limit // _RESERVE_PARTS if size <= SMALL_BODY else 0
+        return self.used > self.limit + reserve
 
 
 class Transfer:
@@ -129,8 +140,10 @@ class Transfer:
             if self._pieces == 2:
                 self._body = bytearray(self._body)
             self._body += chunk
-        self.intake.used += len(chunk)
-        self.is_memory_full = self.intake.used > self.intake.limit
+        intake = self.intake
+        intake.used += len(chunk)
+        if intake.used > intake.limit:
+            self.is_memory_full = intake.is_full_for(len(self._body))
         return _STOP if self.is_body_cut or self.is_memory_full else None
 
     def begin_turn(self) -> None:

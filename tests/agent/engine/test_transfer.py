@@ -9,6 +9,7 @@ from argos.agent.engine.target import Target
 from argos.agent.engine.transfer import (
     MAX_PIECES,
     PIECES_PER_TURN,
+    SMALL_BODY,
     Intake,
     Transfer,
 )
@@ -47,13 +48,29 @@ def test_bodies_share_a_memory_and_give_it_back():
     first, second = transfer_of(memory), transfer_of(memory)
     assert first.on_body(b"a" * 90) is GO_ON
 
-    assert second.on_body(b"a" * 20) == STOP
+    assert second.on_body(b"a" * 40) == STOP
     assert second.is_memory_full
     second.release()
     first.release()
 
     assert memory.used == 0
     assert transfer_of(memory).on_body(b"a" * 90) is GO_ON
+
+
+def test_long_bodies_leave_room_for_short_ones():
+    memory = Intake(10 * SMALL_BODY)
+    for _ in range(5):
+        assert transfer_of(memory, cap=10**9).on_body(b"a" * 2 * SMALL_BODY) is GO_ON
+
+    long = transfer_of(memory, cap=10**9)
+    assert long.on_body(b"a" * (SMALL_BODY + 1)) == STOP
+    assert long.is_memory_full
+    long.release()
+    short = transfer_of(memory, cap=10**9)
+    assert short.on_body(b"a" * SMALL_BODY) is GO_ON
+    assert not short.is_memory_full
+    assert short.on_body(b"a") == STOP
+    assert short.is_memory_full
 
 
 def test_body_of_many_pieces_pauses_until_the_next_turn():
