@@ -1,5 +1,6 @@
 """What every test stands on: a clean environment, databases, and real programs."""
 
+import gc
 import os
 import shutil
 import uuid
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
 
+from tests.compiled import share_compiled_statements
 from tests.postgresql import find_binaries, roomy_folder, run_postgresql
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ EXTERNAL_DATABASE = "ARGOS_TEST_DATABASE_URL"
 
 TEMPORARY = "PYTEST_DEBUG_TEMPROOT"
 """Where pytest makes the tests' folders, instead of in the system's folder for them."""
+
+GC_THRESHOLDS = (20_000, 20, 20)
+"""As an agent of ours has them."""
 
 SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/local/sbin"
 """Debian keeps servers there, and ordinary users' PATH leaves them out."""
@@ -42,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if is_setting or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ.setdefault(TEMPORARY, roomy_folder())
+    share_compiled_statements()
     # How long one example takes says more of a busy machine than of the code; the test
     # as a whole has its time limit.
     # CI says the same of the same commit; by hand each run tries other examples.
@@ -52,6 +58,13 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("argos")
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage seldom, and not in all modules and tests: that was a tenth of it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 @pytest.hookimpl(wrapper=True)

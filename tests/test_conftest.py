@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy import create_engine, inspect, literal, make_url, select, text
 
 from tests.conftest import NO_SKIP
 from tests.postgresql import find_binaries
@@ -48,6 +48,19 @@ def test_each_test_gets_an_empty_database_of_its_own(database_url, turn):
         connection.execute(text("INSERT INTO marks VALUES (:turn)"), {"turn": turn})
         assert connection.scalar(text("SELECT turn FROM marks")) == turn
     engine.dispose()
+
+
+def test_what_one_engine_has_compiled_serves_another(tmp_path):
+    compiled = []
+    for name in ("one", "two"):
+        engine = create_engine(f"sqlite:///{tmp_path / name}.db")
+        with engine.connect() as connection:
+            result = connection.execute(select(literal(name)))
+            assert result.scalar_one() == name
+            compiled.append(result.context.compiled)
+        engine.dispose()
+
+    assert compiled[0] is compiled[1]
 
 
 def test_postgresql_keeps_its_durable_settings(postgresql_url):
