@@ -4,9 +4,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace as change
+
 from argos.checks import BaseCheck, get_registered_check
 from argos.checks.base import Verdict, is_plain_success
-from argos.core.probe import NO_DETAILS, Outcome, ProbeResponse
+from argos.core.probe import (
+    NO_DETAILS,
+    FailureKind,
+    Outcome,
+    ProbeFailure,
+    ProbeResponse,
+)
 from argos.core.severity import Status
 from argos.protocol import Task
 
@@ -19,6 +27,11 @@ _BADNESS = {
 PLAIN_SUCCESS = Verdict(Status.SUCCESS)
 """That of all checks of which nothing is to be said."""
 _PROBLEMS = frozenset({Status.FAILURE, Status.ERROR})
+_DATE_FAULTS = frozenset({9, 10})
+"""OpenSSL's codes of a certificate that is not valid yet, or has expired."""
+_WRONG_CLOCK = (
+    "The clock of this agent is wrong: by the server's, the certificate is valid."
+)
 
 
 def judge_tasks(
@@ -30,6 +43,7 @@ def judge_tasks(
     keep it.
     """
     if outcome.details is not NO_DETAILS or not isinstance(outcome, ProbeResponse):
+        outcome = _excuse_clock(outcome, now)
         return [(task, _judge(task, outcome, now)) for task in tasks]
     return [
         (
@@ -69,6 +83,28 @@ def describe_error(err: BaseException) -> Verdict:
     )
 
 
+def _excuse_clock(outcome: Outcome, now: datetime) -> Outcome:
+    """The outcome; an error of ours where only our clock finds dates to be wrong.
+
+    `now` is the server's. TLS libraries go by the clock of their machine.
+    """
+    certificate = outcome.certificate
+    if (
+        not isinstance(outcome, ProbeFailure)
+        or outcome.kind is not FailureKind.CERTIFICATE
+        or certificate is None
+        or certificate.fault_code not in _DATE_FAULTS
+    ):
+        return outcome
+    ends = (certificate.not_after, *(link.not_after for link in certificate.chain))
+    if not certificate.not_before <= now < min(ends):
+        return outcome
+    # What else may be wrong with it was not looked at.
+    return change(
+        outcome, kind=FailureKind.INTERNAL, message=_WRONG_CLOCK, certificate=None
+    )
+
+
 def _judge_each(
     check: type[BaseCheck],
     expected: str,
@@ -76,6 +112,7 @@ def _judge_each(
     now: datetime,
 ) -> Verdict:
     """The worst verdict over all addresses, and which they are."""
+    outcomes = tuple(_excuse_clock(outcome, now) for outcome in outcomes)
     verdicts = [check.evaluate(outcome, expected, now=now) for outcome in outcomes]
     pairs = list(zip(outcomes, verdicts, strict=True))
     outcome, worst = max(

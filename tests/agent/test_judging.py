@@ -11,6 +11,7 @@ from argos.checks import ResponseTime, Verdict
 from argos.core.probe import (
     NO_DETAILS,
     Certificate,
+    ChainCertificate,
     Details,
     FailureKind,
     Outcome,
@@ -151,3 +152,53 @@ def test_redirects_are_told_with_their_end():
 
     assert verdict.facts["hops"] == 2
     assert verdict.facts["final_url"] == "https://b.example/"
+
+
+def misdated(*, ends: timedelta, chain_ends: timedelta, code: int) -> ProbeFailure:
+    link = ChainCertificate(NOW + chain_ends, "CN=ca", "CN=root")
+    certificate = Certificate(
+        *(NOW - timedelta(days=30), NOW + ends, "CN=site", "CN=ca"),
+        fault="expired 3 days ago",
+        fault_code=code,
+        chain=(link,),
+    )
+    return ProbeFailure(
+        FailureKind.CERTIFICATE,
+        "The certificate is not accepted: expired 3 days ago.",
+        certificate=certificate,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ends", "chain_ends", "code", "status"),
+    [
+        (9, 9, 10, Status.ERROR),
+        (9, 9, 9, Status.ERROR),
+        (9, 9, 18, Status.FAILURE),
+        (-1, 9, 10, Status.FAILURE),
+        (9, -1, 10, Status.FAILURE),
+    ],
+)
+@pytest.mark.parametrize("is_of_all", [False, True])
+def test_dates_that_only_the_agents_clock_finds_wrong_are_no_fault_of_the_website(
+    ends, chain_ends, code, status, is_of_all
+):
+    outcome: Outcome = misdated(
+        ends=timedelta(days=ends), chain_ends=timedelta(days=chain_ends), code=code
+    )
+    if is_of_all:
+        outcome = of_all(outcome, outcome)
+    verdict = judge(make_task("status-is", "200"), outcome, now=NOW)
+
+    assert verdict.status is status
+    is_excused = "clock of this agent" in verdict.facts["error_message"]
+    assert is_excused is (status is Status.ERROR)
+
+
+def test_expiry_is_not_judged_by_a_clock_that_is_wrong():
+    day = timedelta(days=1)
+    outcome = misdated(ends=9 * day, chain_ends=9 * day, code=10)
+    task = make_task("ssl-certificate-expiration", "on-check")
+
+    assert judge(task, outcome, now=NOW).status is Status.ERROR
+    assert judge(task, outcome, now=NOW + 10 * day).status is Status.ON_CHECK
