@@ -23,6 +23,8 @@ OPTIONS_CAPABILITY = "probe-options"
 
 MAX_LEASE_GROUPS = 500
 MAX_REPORT_RESULTS = 500
+MAX_REPORT_ITEMS = 20_000
+"""Beyond what our agents send at once; those of 0.10.3 report all that they got."""
 DOUBT = "doubt"
 """The fact of a result that says why its failure counts as not measured."""
 CUT_OFF = "The agent reached none of its references either."

@@ -10,6 +10,7 @@ from argos.server.routes.api import (
     silences,
     statistics,
 )
+from argos.server.routes.body_limit import BodyLimit
 from argos.server.routes.pages.errors import add_page_error_handlers
 
 
@@ -22,4 +23,5 @@ def add_web(app: FastAPI) -> None:
     app.include_router(silences.router)
     app.include_router(incidents.router)
     add_page_error_handlers(app)
+    app.add_middleware(BodyLimit)
     app.add_middleware(security.SecurityHeaders)

@@ -55,6 +55,8 @@ from argos.server.services.votes import Votes, count_votes, is_voted_on
 
 log = logging.getLogger(__name__)
 
+MAX_LOGGED = 20
+"""Of one report's refused results; the agent hears of each."""
 NOT_BELIEVED = "The agent fails on most websites, where other agents succeed."
 
 
@@ -80,12 +82,18 @@ def ingest(
             batch.take(session, read)
         answer.result_ids.extend(batch.result_ids())
         answer.refused.extend(sorted(refused + batch.refused, key=lambda no: no.index))
-    for refusal in answer.refused:
+    _log_refused(agent, answer.refused)
+    return answer
+
+
+def _log_refused(agent: str, refused: Sequence[Refusal]) -> None:
+    for refusal in refused[:MAX_LOGGED]:
         log.warning(
             "A result of agent %s for task %s was refused: %s",
             agent, refusal.task_id, refusal.reason,
         )  # fmt: skip
-    return answer
+    if more := len(refused[MAX_LOGGED:]):
+        log.warning("So were %d more results of agent %s.", more, agent)
 
 
 @dataclass(slots=True)

@@ -62,7 +62,10 @@ def measured_at(
     """
     if result.leased_at is None or result.elapsed_us is None:
         return now
-    moment = result.leased_at + timedelta(microseconds=result.elapsed_us)
+    try:
+        moment = result.leased_at + timedelta(microseconds=result.elapsed_us)
+    except OverflowError as err:
+        raise RefusedItem("It was measured in the future.") from err
     if stored_at is not None and stored_at < result.leased_at:
         # Measured before it was leased: our clock was set back in between, and
         # this is the same result once more, whatever the clock says by now.

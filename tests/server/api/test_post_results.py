@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from argos.clock import utcnow
 from argos.core.severity import Severity
-from argos.protocol import MAX_CONTEXT_BYTES, MAX_REPORT_BYTES
+from argos.protocol import MAX_CONTEXT_BYTES, MAX_REPORT_BYTES, MAX_REPORT_ITEMS
 from argos.server.models import Agent, Result, Schedule, Task
 from tests.server.factories import add_group, add_groups
 
@@ -232,12 +232,67 @@ def test_body_beyond_the_cap_is_refused_unread(agent_client):
     assert "split it" in answer.json()["detail"]
 
 
-def test_streamed_body_beyond_the_cap_is_refused(agent_client):
+@pytest.mark.parametrize("path", ["/api/results", "/api/tasks/release"])
+def test_streamed_body_beyond_the_cap_is_refused(agent_client, path):
     chunks = (b" " * 1024 * 1024 for _ in range(9))
 
-    answer = agent_client.post("/api/results", content=chunks)
+    answer = agent_client.post(path, content=chunks)
 
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "path", ["/login", "/api/app/silences", "/api/tasks/release", "/api/app/nothing"]
+)
+def test_nobody_makes_the_server_read_without_end(client, path):
+    answer = client.post(path, content=b" " * (MAX_REPORT_BYTES + 1))
+
+    assert answer.status_code == 413
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_report_of_too_many_items_is_refused(agent_client):
+    answer = post(agent_client, [0] * (MAX_REPORT_ITEMS + 1))
+
+    assert answer.status_code == 413
+    assert answer.json() == {
+        "detail": f"A report has {MAX_REPORT_ITEMS} results at most; split it."
+    }
+
+
+def test_many_refused_results_are_few_lines_of_the_log(agent_client, caplog):
+    answer = post(agent_client, [0] * 1_000)
+
+    lines = [each for each in caplog.messages if "results of agent" in each]
+    assert len(answer.json()["refused"]) == 1_000
+    assert len([each for each in caplog.messages if "was refused" in each]) == 20
+    assert lines == ["So were 980 more results of agent anna."]
+
+
+def test_moment_beyond_the_calendar_is_refused_and_the_rest_kept(
+    agent_client, database, tasks
+):
+    odd = measured(tasks[0], leased_at="9999-12-31T23:59:59Z", elapsed_us=10**12)
+
+    answer = post(agent_client, [odd, measured(tasks[1])])
+
+    assert answer.status_code == 201
+    assert [each["reason"] for each in answer.json()["refused"]] == [
+        "It was measured in the future."
+    ]
+    assert [result.task_id for result in results(database)] == [tasks[1]["id"]]
+
+
+@pytest.mark.parametrize("body", ['"\\ud800"', "[NaN]", '[{"group_id": "\\udfff"}]'])
+def test_what_no_json_can_say_is_refused_without_repeating_it(agent_client, body):
+    answer = agent_client.post(
+        "/api/tasks/release", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 422
+    assert {frozenset(fault) for fault in answer.json()["detail"]} == {
+        frozenset({"type", "loc", "msg"})
+    }
 
 
 def test_posting_counts_as_a_sign_of_life(agent_client, database, tasks):

@@ -17,7 +17,7 @@ from argos.errors import AccessError
 from argos.protocol import (
     MAX_AHEAD_S,
     MAX_LEASE_GROUPS,
-    MAX_REPORT_BYTES,
+    MAX_REPORT_ITEMS,
     MAX_WAIT_S,
     PROTOCOL,
     PROTOCOL_HEADER,
@@ -200,7 +200,7 @@ async def lease_tasks(request: Request, agent: Agent) -> Response:
 async def post_results(request: Request, agent: Agent) -> Response:
     """Take results over; each item on its own, refused ones with the reason."""
     app = get_app_state(request)
-    body = await _read_body(request)
+    body = await request.body()
     answer = await _in_thread(app, partial(_see_and_ingest, app, agent, body))
     app.waiting.look_again()
     return _answer(answer.model_dump_json(), status_code=201)
@@ -320,25 +320,6 @@ def _lease(
     return encode_tasks(tasks, form=form, now=app.clock.utcnow()), None
 
 
-async def _read_body(request: Request) -> bytes:
-    """The body, as long as it is short enough: nothing is parsed before that is sure."""
-    length = request.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length[:20]) > MAX_REPORT_BYTES:
-        raise _too_large()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_REPORT_BYTES:
-            raise _too_large()
-    return bytes(body)
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(
-        413, f"A report has {MAX_REPORT_BYTES} bytes at most; split it."
-    )
-
-
 def _see_and_ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAnswer:
     _see(app, Sighting(agent.name, agent.address))
     try:
@@ -346,6 +327,10 @@ def _see_and_ingest(app: AppState, agent: CallingAgent, body: bytes) -> ReportAn
     except ReportError as err:
         fault = {"type": "list_type", "loc": ["body"], "msg": str(err)}
         raise HTTPException(422, [fault]) from err
+    if len(items) > MAX_REPORT_ITEMS:
+        raise HTTPException(
+            413, f"A report has {MAX_REPORT_ITEMS} results at most; split it."
+        )
     return ingest.ingest(
         app.database,
         agent=agent.name,

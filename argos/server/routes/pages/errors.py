@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exception_handlers import (
-    http_exception_handler,
-    request_validation_exception_handler,
-)
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from argos.core.text import visible
 from argos.errors import ForgedRequest, NotAuthenticated
 from argos.server.routes import wording
 from argos.server.routes.templating import Links, render
@@ -101,13 +100,21 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     return show_error(request, error.status_code, text, error.headers)
 
 
-async def _answer_invalid(request: Request, error: Exception) -> Response:
+def _answer_invalid(request: Request, error: Exception) -> Response:
     """422; 404 where a number in the path is none, or too large for one."""
     assert isinstance(error, RequestValidationError)
     if not wants_page(request):
-        return await request_validation_exception_handler(request, error)
+        return JSONResponse(
+            {"detail": [_describe(fault) for fault in error.errors()]}, 422
+        )
     places = [fault["loc"] for fault in error.errors()]
     if any(place[0] == "path" for place in places):
         return show_error(request, 404, NO_PAGE)
     names = wording.join(sorted({str(place[-1]) for place in places}))
     return show_error(request, 422, f"This value is of no use here: {names}.")
+
+
+def _describe(fault: Mapping[str, Any]) -> dict[str, Any]:
+    """A fault without what was sent: that may be long, and no JSON can say it all."""
+    place = [visible(part) if isinstance(part, str) else part for part in fault["loc"]]
+    return {"type": fault["type"], "loc": place, "msg": visible(fault["msg"])}
