@@ -142,14 +142,18 @@ class ServerClient:
     def __init__(self, settings: ClientSettings) -> None:
         self.url = settings.url.rstrip("/")
         self._name = settings.name
-        self._http = httpx2.AsyncClient(
-            headers={
-                "Authorization": f"Bearer {settings.token}",
-                "User-Agent": f"Argos Panoptes agent {VERSION}"
-                f"{settings.user_agent_suffix}",
-            },
-            **_way_to(settings),
-        )
+        headers = {
+            "Authorization": f"Bearer {settings.token}",
+            "User-Agent": f"Argos Panoptes agent {VERSION}{settings.user_agent_suffix}",
+        }
+        try:
+            self._http = httpx2.AsyncClient(headers=headers, **_way_to(settings))
+        except (ImportError, ValueError) as err:
+            # SOCKS takes a package that we do not ask for.
+            raise ServerError(
+                "The server cannot be reached by the proxy that the environment names"
+                " (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY): it has to begin with http://."
+            ) from err
 
     async def lease(self, request: LeaseRequest) -> LeaseAnswer:
         answer, body = await self._call(

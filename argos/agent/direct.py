@@ -83,7 +83,8 @@ class DirectTransport(httpx2.AsyncBaseTransport):
         except TimeoutError as err:
             text = f"no connection within {limit_s:g} s"
             raise httpx2.ConnectTimeout(text, request=request) from err
-        except OSError as err:
+        except (OSError, UnicodeError) as err:
+            # The latter where a host cannot be a name.
             raise httpx2.ConnectError(str(err), request=request) from err
         return connection
 

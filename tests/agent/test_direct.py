@@ -9,7 +9,7 @@ import uvloop
 
 from argos.agent.client import MAX_ANSWER_BYTES
 from argos.agent.direct import Connection, DirectTransport
-from argos.errors import ServerUnreachable
+from argos.errors import ServerError, ServerUnreachable
 from tests.agent.scripted_server import Reply, Request, scripted_server
 from tests.agent.test_client import LEASE, TASK, answering, client_of, talking
 
@@ -145,3 +145,20 @@ async def test_a_proxy_of_the_environment_is_used_if_it_may_be(
     asked, other = (proxy, server) if uses_proxy else (server, proxy)
     assert len(leased.tasks) == (0 if uses_proxy else 1)
     assert (len(asked.requests), len(other.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://127.0.0.1:1"])
+async def test_a_proxy_of_the_environment_that_cannot_be_used_is_told(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("all_proxy", proxy)
+
+    with pytest.raises(ServerError, match="ALL_PROXY"):
+        async with client_of("http://127.0.0.1:1"):
+            pass
+
+
+async def test_a_host_that_cannot_be_a_name_is_not_reached() -> None:
+    async with client_of("http://argos..example") as client:
+        with pytest.raises(ServerUnreachable, match="cannot be reached"):
+            await client.lease(LEASE)
