@@ -82,12 +82,14 @@ def _website_names(domain: str, name: str | None) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    # Each run of stars as one: else `****x` would try too many ways to split a text.
-    pieces = re.split(r"(\*+|\?)", pattern)
-    return re.compile(
-        "".join(
-            ".*" if piece.startswith("*") else "." if piece == "?" else re.escape(piece)
-            for piece in pieces
-        ),
-        re.IGNORECASE | re.DOTALL,
-    )
+    # What stands between two stars is looked for once, from the left, as if it were
+    # all of the pattern: else `*a*a*a*a` would try all ways to split a text.
+    first, *others = [_literal(part) for part in re.split(r"\*+", pattern)]
+    if others:
+        *middle, last = others
+        first += "".join(f"(?>.*?{part})" for part in middle) + f".*{last}"
+    return re.compile(first, re.IGNORECASE | re.DOTALL)
+
+
+def _literal(part: str) -> str:
+    return ".".join(re.escape(piece) for piece in part.split("?"))

@@ -1,4 +1,8 @@
+import re
+import time
+
 import pytest
+from hypothesis import given, strategies as st
 
 from argos.core.matching import Matcher, Subject
 
@@ -71,3 +75,20 @@ def test_a_matcher_says_what_it_means():
     assert Matcher().describe() == "everything"
     matcher = Matcher(website=["shop.example.org"], tag=["a", "b"])
     assert matcher.describe() == "website shop.example.org, tag a or b"
+
+
+@given(st.text("a?*"), st.text("ab", max_size=9))
+def test_stars_and_question_marks_stand_for_any_text(pattern, url):
+    meant = "".join({"*": ".*", "?": "."}.get(each, each) for each in pattern)
+
+    found = Matcher(url=[pattern]).matches(Subject("", url, ""))
+
+    assert found is (re.fullmatch(meant, url) is not None)
+
+
+def test_many_stars_take_no_time():
+    subject = Subject("", f"https://example.org/{'a' * 2_000}", "")
+    started = time.process_time()
+
+    assert not Matcher(url=["*a" * 900 + "b"]).matches(subject)
+    assert time.process_time() - started < 5
