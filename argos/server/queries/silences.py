@@ -108,14 +108,15 @@ def list_subjects(
 
 
 def iterate_websites(session: Session) -> Iterator[Subject]:
-    """All websites that are watched, as subjects without URL and check."""
+    """All websites that are watched: their front pages, without a check."""
     columns = [Website.domain, Website.name, Website.group_name, Website.tags]
     rows = session.execute(
         select(*columns).where(Website.archived_at.is_(None))
     ).yield_per(1_000)
     for row in rows:
         tags = frozenset(row.tags or ())
-        yield Subject(row.domain, "", "", row.name, row.group_name, tags)
+        url = f"{row.domain.rstrip('/')}/"
+        yield Subject(row.domain, url, "", row.name, row.group_name, tags)
 
 
 def _silence_row(row: Sequence[Any], to_moment: Callable[[Any], Any]) -> SilenceRow:

@@ -3,7 +3,7 @@
 import heapq
 import threading
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -179,9 +179,9 @@ def add_silence(
 
 
 def _refuse_broad(session: Session, matcher: Matcher) -> None:
-    by_website = Matcher(matcher.website, (), matcher.group, matcher.tag, ())
+    by_website = replace(matcher, check=())
     if by_website.is_boundless:
-        return  # it is the check or the URL that narrows it down
+        return  # it is the check that narrows it down
     matched = total = 0
     for subject in queries.iterate_websites(session):
         total += 1

@@ -123,6 +123,8 @@ def test_a_silence_holds_from_its_start_to_its_end(database, config, now):
         (Matcher(tag=["a"]), {"ends_at": -HOUR}, "must end later than it starts"),
         (Matcher(tag=["a"]), {"ends_at": 93 * 24 * HOUR}, "92 days at most"),
         (Matcher(tag=["a"]), {}, "This would silence 12 of 20 websites"),
+        (Matcher(url=["http*"]), {}, "This would silence 20 of 20 websites"),
+        (Matcher(url=["*/"]), {}, "This would silence 20 of 20 websites"),
     ],
 )
 def test_a_boundless_silence_is_refused(database, now, matcher, changes, message):
@@ -141,6 +143,7 @@ def test_a_broad_silence_can_be_made_on_purpose(database, now):
     )
     assert add_silence(database, _new(Matcher(tag=["b"]), now), now=now)
     assert add_silence(database, _new(Matcher(check=["ssl-*"]), now), now=now)
+    assert add_silence(database, _new(Matcher(url=["*/login"]), now), now=now)
 
 
 def _add_websites(database: Any) -> None:
