@@ -24,7 +24,7 @@ from argos.commands.arguments import (
     name_server_option,
     proxy_option,
 )
-from argos.commands.options import log_level_option
+from argos.commands.options import Number, log_level_option
 from argos.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ DEFAULT_SLOTS = 100
 )
 @click.option(
     "--wait-time",
-    type=click.FloatRange(min=0.1),
+    type=Number(min=0.1),
     default=10,
     show_default=True,
     help="Seconds between two polls of a server that cannot hold a call, and the "
@@ -123,7 +123,7 @@ DEFAULT_SLOTS = 100
 )
 @click.option(
     "--outage-after",
-    type=click.FloatRange(min=0.1),
+    type=Number(min=0.1),
     default=10,
     show_default=True,
     help="For how many minutes it cannot be reached then.",

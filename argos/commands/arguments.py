@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from argos.commands.options import Number
+
 log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +42,7 @@ def cpu_budget_option(command: F) -> F:
     """`--cpu-budget`: how much of the machine probing may take."""
     return click.option(
         "--cpu-budget",
-        type=click.FloatRange(min=1, max=100),
+        type=Number(min=1, max=100),
         default=50,
         show_default=True,
         help="Per cent of the cores that the agent may use; over it, it takes on less, "

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from argos.commands.options import config_option, load_config
+from argos.commands.options import Number, config_option, load_config
 from argos.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ DEFAULT_TIMEOUT_S = 30.0
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0.1, max=600),
+    type=Number(min=0.1, max=600),
     default=DEFAULT_TIMEOUT_S,
     show_default=True,
     help="Seconds that a probe of a URL may take as a whole.",

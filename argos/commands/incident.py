@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from argos.commands.options import config_option, configured_database
+from argos.commands.options import Number, config_option, configured_database
 
 if TYPE_CHECKING:
     from argos.server.queries.incident_list import IncidentRow
@@ -101,7 +101,7 @@ def _show(
 @click.argument("number", type=click.IntRange(min=1))
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=None,
     help="For so long. Default: until it ends.",
 )

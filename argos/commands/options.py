@@ -1,5 +1,6 @@
 """What several commands have in common: the config, the database, the log."""
 
+import math
 import os
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+class Number(click.FloatRange):
+    """A number within bounds. NaN is none, though it lies beyond no bound."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 def config_option(command: F) -> F:

@@ -168,6 +168,8 @@ def test_a_token_that_travels_in_the_clear_is_warned_of(
         (["agent", URL, "t", "--allow", "here"], "networks such as 10.0.0.0/8"),
         (["agent", URL, "--token-file", "/nowhere"], "/nowhere"),
         (["agent", URL, "t", "--log-level", "loud"], "loud"),
+        (["agent", URL, "t", "--wait-time", "nan"], "is not a number"),
+        (["agent", URL, "t", "--cpu-budget", "nan"], "is not a number"),
         (["agent", URL, "t", "--user-agent", "a\nb"], "--user-agent"),
         (["agent", URL, "t", "--ca-file", __file__], "--ca-file must be a PEM file"),
         (["agent", URL, "t", "--probe-ca-file", os.devnull], "--probe-ca-file"),
