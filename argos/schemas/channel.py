@@ -1,5 +1,6 @@
 """The settings of the channels."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
@@ -119,12 +120,17 @@ class WebhookFormat(StrEnum):
     """What Prometheus' Alertmanager posts, in its version 4."""
 
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
 def _check_headers(headers: Mapping[str, Secret]) -> Mapping[str, Secret]:
     for name, value in headers.items():
         text = value.get_secret_value()
-        if not name.isascii() or not text.isprintable() or ":" in name:
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"cannot hold {name!a}: a header has no such name")
+        if not text.isascii() or not text.isprintable():
             raise ValueError(
-                f"must not hold line breaks and the like, as '{name}' does"
+                f"must not hold line breaks, accents and the like, as '{name}' does"
             )
     return headers
 

@@ -54,7 +54,9 @@ binary-that-is-no-text 2:6: '/w==' is no usable binary; a text needs quotes.
 channel-body-and-format 5:82: `body` cannot stand beside a `format`: it is one of its own.
 channel-body-for-one 5:60: `body` must be a template that can be filled in: with several events, it is not JSON once it is filled in: Expecting value: line 1 column 10 (char 9).
 channel-body-not-json 5:60: `body` must be a template that can be filled in: it is not JSON once it is filled in: Expecting ',' delimiter: line 1 column 557 (char 556).
-channel-header-with-line-break 5:65: `headers` must not hold line breaks and the like, as 'X-Token' does.
+channel-header-of-no-name 5:65: `headers` cannot hold 'X Token\r\nX': a header has no such name.
+channel-header-with-accent 5:65: `headers` must not hold line breaks, accents and the like, as 'X-Token' does.
+channel-header-with-line-break 5:65: `headers` must not hold line breaks, accents and the like, as 'X-Token' does.
 channel-incomplete 5:11: `urls` is missing here.
 channel-is-a-text 5:11: `team` must be a mapping (lines with `key: value`).
 channel-name-taken 5:5: `mail` is a recipient of its own already; give this channel another name, such as `mail-team`.
