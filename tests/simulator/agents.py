@@ -114,13 +114,22 @@ class Agent:
             reporter,
             clock=self._clock,
             backoff=Backoff(self._rng),
-            settings=LoopSettings(slots=self._rng.choice([1, 3, 20]), wait_s=60.0),
+            settings=LoopSettings(slots=self._slots(), wait_s=60.0),
             capabilities=lambda: capabilities,
             run_blocking=_run_inline,
             references=None
             if self.place is None
             else References([REFERENCE], self._engine, clock=self._clock),
         )
+
+    def _slots(self) -> int:
+        """Many, few, or one; but whoever is alone at its place has one for each website.
+
+        Else one that hangs would keep the others waiting, and nobody else could help.
+        """
+        scenario = self._common.scenario
+        least = scenario.sites if scenario.locations else 1
+        return max(least, self._rng.choice([1, 3, 20]))
 
 
 class _Spool(Spool):
