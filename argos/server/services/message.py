@@ -139,7 +139,8 @@ def _digest_title(
     texts = wording.texts
     bad = [story[-1] for story in stories if story[-1].severity is not Severity.OK]
     bad_others = [one for one in others if one.severity is not Severity.OK]
-    good = len(stories) + len(others) - len(bad) - len(bad_others)
+    left = sum(story[-1].ending is not None for story in stories)
+    good = len(stories) + len(others) - len(bad) - len(bad_others) - left
     parts = []
     if bad or bad_others:
         severities = [one.severity for one in bad]
@@ -153,6 +154,13 @@ def _digest_title(
     if good:
         words = texts.count("{number} ok again", "{number} ok again", good)
         parts.append(f"{ICONS[Severity.OK]} {words}")
+    if left:
+        # Maybe still broken, but out of the config.
+        parts.append(
+            texts.count(
+                "{number} watched no longer", "{number} watched no longer", left
+            )
+        )
     if shared is not None:
         parts.append(cause_words(shared, texts))
     title = ", ".join(parts)

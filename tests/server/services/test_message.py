@@ -3,12 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from argos.core.cause import Cause, Common
 from argos.core.incident import EventKind
 from argos.core.probe import IPVersion
 from argos.core.severity import Severity, Status
 from argos.server.queries.deliveries import ClaimedDelivery
 from argos.server.services.message import message_of
+from argos.server.services.notice import WATCHED_NO_LONGER
 from argos.server.services.wording import Wording
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
@@ -135,3 +138,19 @@ def test_what_was_kept_back_for_long_is_told_with_its_day():
     first, second = (entry.text for entry in notice.entries)
     assert "critical at 2026-03-14 12:00:00 UTC" in first
     assert "critical at 12:00:00 UTC" in second
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [
+        ("en", "✅ 1 ok again, 1 watched no longer · "),
+        ("fr", "✅ 1 rétabli, 1 n\u2019est plus surveillé · "),
+    ],
+)
+def test_what_was_taken_out_of_the_config_is_not_called_ok_again(language, title):
+    over = {"kind": EventKind.CLOSED, "severity": Severity.OK}
+    removed = delivery(2, **over, facts={WATCHED_NO_LONGER: True})
+
+    notice = digest(delivery(1, **over), removed, language=language)
+
+    assert notice.title.startswith(title)
