@@ -203,9 +203,11 @@ def read_rrule(text: str, first: datetime, zone: tzinfo) -> CalendarRule:
     if "\n" in text or "DTSTART" in text.upper():
         raise WindowError("A rule is one line without DTSTART; write that as `starts`")
     try:
-        _parse_rrule(text, first)
+        rule = _parse_rrule(text, first)
     except (ValueError, TypeError, KeyError, AttributeError) as err:
         raise WindowError(f"{text!r} is no RRULE: {err}") from err
+    if next(rule.xafter(first, inc=True), None) is None:
+        raise WindowError(f"{text!r} is no rule for a window: it never comes")
     return CalendarRule(text, first, zone)
 
 

@@ -181,6 +181,15 @@ def test_a_wrong_cron_expression_is_refused(expression, message):
         ("FREQ=SECONDLY", "SECONDLY comes too often for a window; use HOURLY at most"),
         ("FREQ=SOMETIMES", "'FREQ=SOMETIMES' is no RRULE: invalid 'FREQ': SOMETIMES"),
         (
+            "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+            "'FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30' is no rule for a window:"
+            " it never comes",
+        ),
+        (
+            "FREQ=DAILY;UNTIL=20200101T000000",
+            "'FREQ=DAILY;UNTIL=20200101T000000' is no rule for a window: it never comes",
+        ),
+        (
             "FREQ=DAILY\nDTSTART:20260101T000000Z",
             "A rule is one line without DTSTART; write that as `starts`",
         ),
