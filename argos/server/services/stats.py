@@ -30,6 +30,8 @@ class Kept(Generic[_Answer]):
         self._stale_s = stale_s
         self._lock = threading.Lock()
         self._answer: _Answer | None = None
+        self._took_s = float("inf")
+        """The last one, to be made."""
         self._holds_until = 0.0
         self._stands_until = 0.0
         self._renewal: threading.Thread | None = None
@@ -50,10 +52,12 @@ class Kept(Generic[_Answer]):
             return self._answer
 
     def _keep(self, answer: _Answer, begin: float, end: float) -> None:
-        self._answer = answer
-        self._holds_until = end + (end - begin) / COST_SHARE
+        # One that had to wait once, for the database or for a core, costs no more.
+        cost_s = min(end - begin, self._took_s)
+        self._answer, self._took_s = answer, end - begin
+        self._holds_until = end + cost_s / COST_SHARE
         self._stands_until = self._holds_until
-        if end - begin > MUCH_S:
+        if cost_s > MUCH_S:
             self._stands_until = max(self._holds_until, end + self._stale_s)
 
     def _renew(self, make: Callable[[], _Answer], clock: Clock) -> None:

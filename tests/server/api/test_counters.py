@@ -168,3 +168,20 @@ def test_what_costs_little_is_made_by_who_asks():
     answers.append(kept.get(make, clock))
 
     assert answers == [1, 2]
+
+
+def test_what_took_long_once_is_no_older_for_it():
+    clock = HandClock()
+    kept: Kept[int] = Kept(stale_s=300)
+    costs = [0.01, 3, 0.01]
+
+    def make() -> int:
+        clock.now += costs.pop(0)
+        return len(costs)
+
+    answers = []
+    for pause in (0, 1, 1):
+        clock.now += pause
+        answers.append(kept.get(make, clock))
+
+    assert answers == [2, 1, 0]
