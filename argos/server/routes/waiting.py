@@ -6,6 +6,8 @@ from contextlib import suppress
 from anyio import CapacityLimiter
 
 AGENT_THREADS = 16
+LEASE_THREADS = 3
+"""A lease is half Python and half database: more at a time take turns, and all are late."""
 
 
 class Waiting:
@@ -16,6 +18,8 @@ class Waiting:
         """Whether the server stops, and nobody is to wait any longer."""
         self.threads = CapacityLimiter(AGENT_THREADS)
         """Apart from the pages' threads, so that slow pages do not keep agents out."""
+        self.lease_threads = CapacityLimiter(LEASE_THREADS)
+        """Who has waited longest is next."""
         self._naps: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         """In the order in which they began."""
 

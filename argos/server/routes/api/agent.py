@@ -271,7 +271,9 @@ async def _lease_or_wait(
     while True:
         now = app.clock.utcnow()
         call = partial(_lease, app, agent, wish, sighting, form=query.form)
-        body, next_due_at = await _in_thread(app, call)
+        body, next_due_at = await anyio.to_thread.run_sync(
+            call, limiter=app.waiting.lease_threads
+        )
         sighting = None  # it is written down
         left = ends_at - app.clock.monotonic()
         if body is not None:
