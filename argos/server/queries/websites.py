@@ -160,7 +160,7 @@ def _places_of(
         .order_by(Website.host, Website.id)
     )
     if _is_many(session, severity):
-        statement = statement.where(_has(severity))
+        statement = statement.where(_is_met_with(severity))
     else:
         bad = select(Task.website_id).where(
             IS_NOT_OK, Task.severity == inline(severity)
@@ -178,6 +178,22 @@ def _has(severity: Severity) -> ColumnElement[bool]:
     return exists().where(
         Task.website_id == Website.id, IS_NOT_OK, Task.severity == inline(severity)
     )
+
+
+def _is_met_with(severity: Severity) -> ColumnElement[bool]:
+    """The same for a walk from website to website.
+
+    PostgreSQL finds no other way for it, whatever it believes of the tasks: of a fleet
+    that was just loaded it joined all that are not ok for the first ten.
+    """
+    first = (
+        select(Task.id)
+        .where(
+            Task.website_id == Website.id, IS_NOT_OK, Task.severity == inline(severity)
+        )
+        .limit(1)
+    )
+    return first.scalar_subquery().is_not(None)
 
 
 def _is_any(session: Session, severity: Severity) -> bool:
@@ -358,39 +374,3 @@ def list_response_times(
         for website_id, found in by_website.items()
     }
     return {website_id: time for website_id, time in times.items() if time is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class HostState:
-    """All checks of a host in few words, for programs."""
-
-    host: str
-    severities: list[Severity]
-    """Without repeats, worst first."""
-    last_check_at: datetime | None
-
-
-def list_hosts(session: Session) -> list[HostState]:
-    """Every host that the config names, the worst first."""
-    hosts: dict[int, str] = dict(fetch(session, select(Website.id, Website.host)))
-    rows = fetch(
-        session,
-        select(Task.website_id, Task.severity, func.max(Task.completed_at))
-        .where(IS_ACTIVE, Task.website_id.is_not(None))
-        .group_by(Task.website_id, Task.severity),
-    )
-    found: dict[str, dict[Severity, datetime | None]] = defaultdict(dict)
-    for website_id, severity, completed_at in rows:
-        parts = found[hosts[website_id]]
-        parts[severity] = max(
-            (m for m in (parts.get(severity), completed_at) if m), default=None
-        )
-    states = [
-        HostState(
-            host,
-            sorted(parts, key=lambda severity: severity.rank, reverse=True),
-            max((moment for moment in parts.values() if moment), default=None),
-        )
-        for host, parts in found.items()
-    ]
-    return sorted(states, key=lambda state: (-state.severities[0].rank, state.host))

@@ -20,8 +20,8 @@ from argos.errors import (
 )
 from argos.protocol import SeveritiesAnswer
 from argos.server.database import Database
-from argos.server.queries import overview, websites
-from argos.server.queries.websites import HostState
+from argos.server.queries import overview
+from argos.server.queries.hosts import HostState, list_hosts
 from argos.server.routes import security
 from argos.server.routes.access import (
     Admin,
@@ -251,7 +251,7 @@ def read_domains(_viewer: Viewer, app: App) -> Response:
 
 def _hosts_document(database: Database) -> bytes:
     with database.reading() as session:
-        hosts = websites.list_hosts(session)
+        hosts = list_hosts(session)
         task_count = overview.count_tasks(session)
     # As it is: a fleet's 20,000 websites would be validated for longer than counted.
     document = {
