@@ -7,7 +7,7 @@ a result, so that the first task's result has them, and those of the others have
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from argos.server.models import Result, Task
@@ -26,7 +26,11 @@ RunKey = tuple[datetime, str | None]
 
 
 def list_holders(session: Session, *, task_id: int) -> Sequence[int]:
-    """The tasks whose results may say how long those of a task took, and itself."""
+    """The tasks whose results may say how long those of a task took, and itself.
+
+    Checks with a probe of their own are in a group of their own; what is archived is in
+    none any more.
+    """
     own = aliased(Task)
     found = session.scalars(
         select(Task.id)
@@ -35,6 +39,8 @@ def list_holders(session: Session, *, task_id: int) -> Sequence[int]:
             own.id == task_id,
             Task.id < own.id,
             Task.location.is_not_distinct_from(own.location),
+            func.coalesce(Task.group_id == own.group_id, true()),
+            own.task_group != "",
         )
     )
     return [*found, task_id]

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from argos.core.severity import Severity, Status
 from argos.server.database import Database
-from argos.server.models import Result
+from argos.server.models import Result, Task
 from argos.server.queries import history
 from argos.server.queries.history import ResultRow
 from argos.server.queries.storing import (
@@ -46,9 +46,7 @@ def add_tasks(
     database: Database, now: datetime, name: str, **columns: Any
 ) -> list[int]:
     with database.transaction() as session:
-        group = add_group(
-            session, name, due_at=now, checks=["status-is"] * 3, tasks=columns
-        )
+        group = add_group(session, name, due_at=now, checks=["status-is"] * 3)
         return task_ids(session, group.id)
 
 
@@ -86,18 +84,29 @@ def test_a_run_without_times_has_none(database, tasks, add_run, now):
 @pytest.mark.parametrize(
     ("columns", "agent", "told"),
     [
-        ({"task_group": "GET-4-a"}, "anna", 15),
-        ({}, "anna", None),
-        ({"task_group": "GET-4-a", "location": "paris"}, "anna", None),
-        ({"task_group": "GET-4-a"}, "bert", None),
+        ({"task_group": "GET-4-a", "group_id": 2}, "anna", 15),
+        ({"expected": "200"}, "anna", None),
+        ({"task_group": "GET-4-a", "group_id": 1}, "anna", None),
+        ({"task_group": "GET-4-a", "group_id": None}, "anna", 15),
+        ({"task_group": "GET-4-a", "group_id": 2, "location": "x"}, "anna", None),
+        ({"task_group": "GET-4-a", "group_id": 2}, "bert", None),
     ],
-    ids=["the same run", "another page", "another location", "another agent"],
+    ids=[
+        "the same run",
+        "another page",
+        "another probe",
+        "archived since",
+        "another location",
+        "another agent",
+    ],
 )
 def test_times_of_others_at_the_same_moment_are_not_ours(
     database, now, add_run, columns, agent, told
 ):
-    others = add_tasks(database, now, "b", **columns)
+    others = add_tasks(database, now, "b")
     tasks = add_tasks(database, now, "a")
+    with database.transaction() as session:
+        session.execute(update(Task).where(Task.id.in_(others)).values(**columns))
 
     add_run(others, agent_id=agent)
     add_run(tasks, timings=())
